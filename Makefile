@@ -1,0 +1,74 @@
+# One Makefile for everything. `make help` lists the targets.
+#
+# Sources are globbed: a new file in src/ or tests/unit/ needs no line here. Every build variant has its own folder
+# (build, build/asan, build/tsan) and the same rules; `make VARIANT=asan skald` is what `make asan` uses underneath.
+
+VARIANT ?=
+B       := build$(if $(VARIANT),/$(VARIANT))
+CC      ?= gcc
+PYTHON  := /usr/bin/python3
+
+LIBS    := libuv liburing libcurl libcjson lua5.1 libmicrohttpd
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
+CFLAGS  ?= -O2 -g
+CSTD    := -std=gnu11 -D_GNU_SOURCE -fno-strict-aliasing -fno-omit-frame-pointer -pthread
+CPPFLAGS += -Isrc -MMD -MP
+LDLIBS   = $(shell pkg-config --libs $(LIBS)) -lm -lpthread
+ALLOC    = -ljemalloc
+
+ifeq ($(VARIANT),asan)
+CFLAGS  += -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=address,undefined
+ALLOC    =
+endif
+ifeq ($(VARIANT),tsan)
+CFLAGS  += -O1 -fsanitize=thread
+LDFLAGS += -fsanitize=thread
+ALLOC    =
+endif
+
+SRC   := $(wildcard src/*.c src/*/*.c)
+OBJ   := $(SRC:%.c=$(B)/%.o)
+LIB   := $(B)/libskald.a
+UNIT  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
+FUZZ  := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all
+all: $(B)/skald
+
+.PHONY: skald unit-bins fuzz-bins
+skald: $(B)/skald
+unit-bins: $(UNIT)
+fuzz-bins: $(FUZZ)
+
+$(B)/skald: $(B)/src/main.o $(LIB)
+	@echo "  LD    $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) $(ALLOC)
+
+$(LIB): $(filter-out $(B)/src/main.o,$(OBJ))
+	@rm -f $@ && ar rcs $@ $^
+
+# The folder simd/ is the only one with intrinsics: each file is compiled for the instruction set it is named after.
+ARCH := $(shell uname -m)
+$(B)/src/simd/avx2.o:    ISA := $(if $(filter x86_64,$(ARCH)),-mavx2 -mfma -mf16c -mbmi -mbmi2)
+$(B)/src/simd/avx512.o:  ISA := $(if $(filter x86_64,$(ARCH)),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(CSTD) $(CPPFLAGS) $(WARN) $(CFLAGS) $(ISA) -c -o $@ $<
+
+$(B)/unit/%: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	@echo "  TEST  $@"
+	@$(CC) $(CSTD) $(CPPFLAGS) -Itests $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) $(ALLOC) -lcmocka
+
+.PHONY: unit
+unit: $(UNIT)
+	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
+
+.PHONY: clean
+clean:
+	@rm -rf build
+
+-include $(OBJ:.o=.d) $(UNIT:=.d)

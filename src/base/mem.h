@@ -1,0 +1,27 @@
+/* Memory: the allocator every other file uses, with a running count of bytes in use.
+ *
+ * Ordinary out-of-memory aborts with a sentence: a server that cannot allocate forty bytes cannot do anything sensible.
+ * Sizes that come from a client or a file go through mem_try, which returns NULL instead. The count is what maxmemory,
+ * INFO and MEMORY compare against; it counts usable sizes (what the allocator really handed out), in per-thread cells
+ * that are only summed when somebody asks.
+ *
+ * Thread: any. Memory may be freed on another thread than the one that allocated it. */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
+void *mem_zero(size_t n) __attribute__((malloc, returns_nonnull));     /* zero-filled */
+void *mem_try(size_t n);                                               /* NULL when it cannot be had */
+void *mem_realloc(void *p, size_t n) __attribute__((returns_nonnull)); /* p may be NULL */
+void *mem_try_realloc(void *p, size_t n);                              /* NULL leaves p as it was */
+void mem_free(void *p);                                                /* NULL allowed */
+char *mem_strdup(const char *s);
+void *mem_dup(const void *p, size_t n);                                /* a copy of n bytes, NUL appended */
+
+size_t mem_size(const void *p); /* usable bytes of one allocation */
+size_t mem_used(void);          /* bytes in use in the whole process, by this allocator's users */
+size_t mem_rss(void);           /* resident bytes, from /proc; 0 when unknown */
+
+#endif

@@ -1,0 +1,124 @@
+#include "base/num.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool num_to_u64(struct slice s, uint64_t *out)
+{
+    if (s.len == 0 || s.len > 20 || (s.p[0] == '0' && s.len > 1))
+        return false;
+    uint64_t v = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned d = (unsigned char)s.p[i] - '0';
+        if (d > 9 || v > (UINT64_MAX - d) / 10)
+            return false;
+        v = v * 10 + d;
+    }
+    *out = v;
+    return true;
+}
+
+bool num_to_i64(struct slice s, int64_t *out)
+{
+    bool neg = s.len && s.p[0] == '-';
+    uint64_t v;
+    if (!num_to_u64(slice_of(s.p + neg, s.len - neg), &v))
+        return false;
+    if (neg) {
+        if (v == 0 || v > (uint64_t)INT64_MAX + 1)
+            return false;
+        *out = (int64_t)(0 - v);
+        return true;
+    }
+    if (v > INT64_MAX)
+        return false;
+    *out = (int64_t)v;
+    return true;
+}
+
+bool num_to_double(struct slice s, double *out)
+{
+    char text[256];
+    if (s.len == 0 || s.len >= sizeof text || memchr(" \t\n\v\f\r", s.p[0], 6))
+        return false;
+    memcpy(text, s.p, s.len);
+    text[s.len] = 0;
+    char *end;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (end != text + s.len || isnan(v))
+        return false;
+    if (errno == ERANGE && (v == HUGE_VAL || v == -HUGE_VAL || fpclassify(v) == FP_ZERO))
+        return false;
+    *out = v;
+    return true;
+}
+
+size_t num_from_u64(char *to, uint64_t v)
+{
+    char tmp[20];
+    size_t n = 0;
+    do {
+        tmp[n++] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    for (size_t i = 0; i < n; i++)
+        to[i] = tmp[n - 1 - i];
+    return n;
+}
+
+size_t num_from_i64(char *to, int64_t v)
+{
+    if (v >= 0)
+        return num_from_u64(to, (uint64_t)v);
+    to[0] = '-';
+    return 1 + num_from_u64(to + 1, 0 - (uint64_t)v);
+}
+
+size_t num_from_double(char *to, double v)
+{
+    if (isnan(v))
+        return memcpy(to, "nan", 3), 3;
+    if (isinf(v))
+        return v > 0 ? (memcpy(to, "inf", 3), 3) : (memcpy(to, "-inf", 4), 4);
+    if (v == 0)
+        return signbit(v) ? (memcpy(to, "-0", 2), 2) : (memcpy(to, "0", 1), 1);
+    if (v == floor(v) && fabs(v) < 1e15)
+        return num_from_i64(to, (int64_t)v);
+    char text[NUM_DOUBLE_MAX];
+    int n = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        n = snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    memcpy(to, text, (size_t)n);
+    return (size_t)n;
+}
+
+bool num_to_bytes(struct slice s, uint64_t *out)
+{
+    static const struct {
+        const char *unit;
+        uint64_t mul;
+    } units[] = {{"b", 1},           {"k", 1000},          {"kb", 1024},       {"m", 1000 * 1000},
+                 {"mb", 1024 * 1024}, {"g", 1000000000ULL}, {"gb", 1ULL << 30}, {"", 1}};
+    size_t digits = 0;
+    while (digits < s.len && s.p[digits] >= '0' && s.p[digits] <= '9')
+        digits++;
+    uint64_t v;
+    if (!num_to_u64(slice_of(s.p, digits), &v))
+        return false;
+    struct slice unit = slice_of(s.p + digits, s.len - digits);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (slice_is(unit, units[i].unit)) {
+            if (v > UINT64_MAX / units[i].mul)
+                return false;
+            *out = v * units[i].mul;
+            return true;
+        }
+    return false;
+}

@@ -1,0 +1,28 @@
+/* Numbers to text and back, the way Redis does it (a value that does not round-trip exactly is not a number).
+ * Thread: any. All parsers take bytes with a length, accept no leading or trailing space, and never read past len. */
+#ifndef BASE_NUM_H
+#define BASE_NUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+#define NUM_I64_MAX 21   /* bytes that hold any int64 as text */
+#define NUM_DOUBLE_MAX 32 /* and any double as num_from_double writes it */
+
+/* Canonical decimal only: "0", "-7", "42"; not "+1", "007", "-0", "1 ". */
+bool num_to_i64(struct slice s, int64_t *out);
+bool num_to_u64(struct slice s, uint64_t *out);
+/* Any finite or infinite double that strtod reads in full; NaN and empty are refused. */
+bool num_to_double(struct slice s, double *out);
+
+size_t num_from_i64(char *to, int64_t v); /* no NUL; returns the length */
+size_t num_from_u64(char *to, uint64_t v);
+size_t num_from_double(char *to, double v); /* shortest text that reads back the same; inf, -inf, nan; no NUL */
+
+/* "1gb", "64mb", "100k", "512": Redis's memory units (k = 1000, kb = 1024). */
+bool num_to_bytes(struct slice s, uint64_t *out);
+
+#endif

@@ -1,0 +1,55 @@
+/* Files: reads, writes and syncs that never block the loop.
+ *
+ * Two engines behind one table: io_uring (liburing), and a synchronous twin that does the same calls on a thread of its
+ * own, for kernels and containers without io_uring. Which one runs is chosen at start or forced by a setting; nothing
+ * above can tell them apart.
+ *
+ * A struct file_op is embedded in its owner and stays valid until done() is called. Operations of one file_submit call
+ * form a chain: each starts after the one before it succeeded; after a failure the rest end with -ECANCELED. Separate
+ * submits run in any order and in parallel. Short reads and writes are continued inside; `res` is 0 or -errno, and
+ * `moved` says how many bytes went through (less than len with res 0 only when a read met the end of the file).
+ *
+ * Thread: loop. done() is called on the loop, never from inside file_submit. */
+#ifndef IO_FILE_H
+#define IO_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "io/loop.h"
+
+enum file_engine { FILE_AUTO, FILE_URING, FILE_THREAD };
+enum file_kind { FILE_READ, FILE_WRITE, FILE_DATASYNC };
+
+struct file_io;
+
+struct file_op {
+    enum file_kind kind;
+    int fd;
+    void *data; /* bytes to write from or read into; owner's, untouched by us otherwise */
+    size_t len;
+    uint64_t off;
+    void (*done)(struct file_op *op); /* NULL: nobody asks (only for ops inside a chain) */
+    void *arg;
+    int res;      /* out */
+    size_t moved; /* out */
+    struct file_op *next;   /* private: the chain */
+    struct file_chain *chain; /* private */
+};
+
+int file_io_create(struct file_io **out, struct loop *l, enum file_engine want, struct err *err);
+void file_io_destroy(struct file_io *f); /* waits for what is under way, calling its done()s */
+const char *file_io_name(const struct file_io *f); /* "io_uring" or "thread" */
+
+void file_submit(struct file_io *f, struct file_op **ops, int n); /* n >= 1 pointers; the array is not kept */
+/* Runs loop turns until nothing is under way: for a clean stop and for tests. */
+void file_io_drain(struct file_io *f);
+int file_io_pending(const struct file_io *f);
+
+/* A small blocking helper for boot and for child processes: writes all or fails. Thread: any. */
+int file_write_all(int fd, const void *p, size_t n, struct err *err);
+/* Makes a new or renamed name durable: fsync of the directory that holds `path`. Thread: any (blocks). */
+int file_sync_dir(const char *path, struct err *err);
+
+#endif
