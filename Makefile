@@ -63,7 +63,9 @@ $(B)/unit/%: tests/unit/%.c $(LIB)
 	@echo "  TEST  $@"
 	@$(CC) $(CSTD) $(CPPFLAGS) -Itests $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) $(ALLOC) -lcmocka
 
-.PHONY: unit
+.PHONY: unit list-unit
+list-unit:
+	@echo $(UNIT)
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
 
