@@ -1,0 +1,58 @@
+/* A client: the state of one connection between commands (or of the server's own hand, when conn is NULL).
+ * Thread: loop. */
+#ifndef CMD_CLIENT_H
+#define CMD_CLIENT_H
+
+#include "base/buf.h"
+#include "base/dict.h"
+#include "base/list.h"
+#include "net/conn.h"
+#include "net/pubsub.h"
+#include "net/reply.h"
+#include "store/db.h"
+
+struct call;
+
+enum client_flags {
+    CLIENT_MULTI = 1 << 0,       /* between MULTI and EXEC */
+    CLIENT_DIRTY_EXEC = 1 << 1,  /* a queued command was refused: EXECABORT */
+    CLIENT_DIRTY_CAS = 1 << 2,   /* a watched key changed: EXEC is nil */
+    CLIENT_CLOSE_SOON = 1 << 3,  /* close once the replies are out */
+    CLIENT_REPLY_OFF = 1 << 4,
+    CLIENT_REPLY_SKIP = 1 << 5,  /* this command's reply is dropped */
+    CLIENT_REPLY_SKIP_NEXT = 1 << 6,
+    CLIENT_NO_EVICT = 1 << 7,
+    CLIENT_NO_TOUCH = 1 << 8,
+    CLIENT_MONITOR = 1 << 9,
+    CLIENT_INTERNAL = 1 << 10,
+};
+
+struct client {
+    uint64_t id;
+    struct conn *conn; /* NULL: internal */
+    struct db *db;
+    struct reply reply;
+    unsigned flags;
+    bool authed;
+    char *name, *lib_name, *lib_ver; /* NULL: unset */
+    int64_t created_ms;              /* wall */
+    int64_t last_ms;                 /* monotonic, last command */
+    uint64_t commands;
+    const char *last_cmd;
+    struct list link;                /* in the list of all clients, oldest first */
+    struct call *parked;             /* the call that waits, NULL: none */
+    struct multi *multi;             /* queued commands and watched keys; NULL: none ever */
+    struct pubsub_sub *sub;          /* subscriptions; NULL: none */
+    uint64_t hold_lsn;               /* replies leave when the journal has synced this far */
+    struct list hold_link;
+};
+
+void clients_boot(struct store *store);
+struct client *client_create(struct conn *conn);
+void client_destroy(struct client *c);
+struct client *client_by_id(uint64_t id); /* NULL when unknown */
+size_t client_count(void);                /* connected ones */
+struct list *clients_all(void);           /* struct client, by link */
+void client_line(const struct client *c, struct buf *to); /* one line of CLIENT LIST, no newline */
+
+#endif

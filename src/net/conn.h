@@ -1,0 +1,60 @@
+/* A connection: one socket, its query buffer and RESP parser below, its output buffer and their limits.
+ *
+ * Commands come up one at a time through ops->command, as many as arrived in one read (pipelining); replies are appended to
+ * conn_out() and written once per turn of the loop. While conn_stop is in force (a parked call) nothing more is parsed and,
+ * once the query buffer is full, nothing more is read. While conn_hold is in force (replies that wait for the disk)
+ * nothing is written.
+ *
+ * Thread: loop. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "io/loop.h"
+#include "io/sock.h"
+
+struct conn;
+struct conn_host; /* what all connections of a server share: the loop, the flush list, settings */
+
+struct conn_ops {
+    /* argv is borrowed for the time of the call; argc >= 1. */
+    void (*command)(void *arg, int argc, struct slice *argv);
+    /* The bytes are not RESP: reply what you like, then the connection closes. msg is Redis's wording. */
+    void (*bad_protocol)(void *arg, const char *msg);
+    void (*closed)(void *arg); /* the connection is gone (peer, error, limit, conn_close); the last callback */
+};
+
+struct conn_limits {           /* settings, see conn.c */
+    int64_t query_max;         /* client-query-buffer-limit */
+    int64_t bulk_max;          /* proto-max-bulk-len */
+    int64_t out_hard[2], out_soft[2], out_soft_seconds[2]; /* client-output-buffer-limit: [0] normal, [1] pubsub */
+};
+extern struct conn_limits conn_limits;
+
+struct conn_host *conn_host_create(struct loop *l);
+void conn_host_destroy(struct conn_host *h); /* closes what is left */
+void conn_host_flush(struct conn_host *h); /* writes pending replies now: the before-sleep hook, in boot order after others */
+
+struct conn *conn_create(struct conn_host *h, struct sock *s, const struct conn_ops *ops, void *arg);
+struct buf *conn_out(struct conn *c); /* append replies here, then conn_wrote() */
+void conn_wrote(struct conn *c);      /* schedules the write for the end of the turn; checks the output limits */
+void conn_stop(struct conn *c);       /* no more commands until conn_go */
+void conn_go(struct conn *c);
+void conn_hold(struct conn *c, bool on);
+void conn_close_soon(struct conn *c); /* after what is in the output buffer was written */
+void conn_close(struct conn *c);      /* now; closed() follows, not from inside */
+bool conn_closing(const struct conn *c);
+void conn_set_pubsub(struct conn *c, bool on); /* which class of output limits applies */
+struct sock *conn_sock(struct conn *c);
+/* Figures for CLIENT LIST. */
+size_t conn_query_bytes(const struct conn *c);
+size_t conn_out_bytes(const struct conn *c);
+uint64_t conn_in_total(const struct conn *c);
+uint64_t conn_out_total(const struct conn *c);
+int64_t conn_idle_ms(const struct conn *c); /* since the last byte from the peer */
+
+#endif

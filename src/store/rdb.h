@@ -1,0 +1,67 @@
+/* RDB encoding: the primitives and the payloads that DUMP, RESTORE, the journal's base and (later) snapshots share.
+ *
+ * A payload is what Redis 7 makes: the type byte, the value in RDB form, a two-byte version (10), CRC-64. Types that
+ * Redis has are written in forms that Redis 7 reads; ours are written as module values (type 7), which Redis's tools
+ * can skip: module id, one opaque string, end mark.
+ *
+ * struct rdb_in never reads past its end: after a failed get, `bad` is set and every further get gives zero.
+ * Thread: any; no globals. */
+#ifndef STORE_RDB_H
+#define STORE_RDB_H
+
+#include "base/buf.h"
+#include "store/obj.h"
+
+#define RDB_VERSION 10
+
+enum rdb_type { /* the type bytes that we write or read */
+    RDB_STRING = 0,
+    RDB_LIST = 1,
+    RDB_SET = 2,
+    RDB_HASH = 4,
+    RDB_ZSET_2 = 5,
+    RDB_MODULE_2 = 7,
+    RDB_HASH_LISTPACK = 16,
+    RDB_LIST_QUICKLIST_2 = 18,
+    RDB_STREAM_LISTPACKS_3 = 21,
+};
+
+struct rdb_out {
+    struct buf *to;
+    bool by_reference; /* the journal's base: a value that has its own file may write a reference to it */
+};
+
+struct rdb_in {
+    const uint8_t *p, *end;
+    bool bad;
+    bool by_reference;
+    struct buf scratch; /* decompressed or decoded strings live here until the next get; release at the end */
+};
+
+void rdb_put_u8(struct rdb_out *o, uint8_t v);
+void rdb_put_len(struct rdb_out *o, uint64_t len);
+void rdb_put_str(struct rdb_out *o, struct slice s); /* integers are packed as Redis packs them */
+void rdb_put_double(struct rdb_out *o, double v);    /* 8 bytes, little endian */
+void rdb_put_u64(struct rdb_out *o, uint64_t v);     /* 8 bytes, little endian */
+
+uint8_t rdb_get_u8(struct rdb_in *in);
+uint64_t rdb_get_len(struct rdb_in *in);
+/* Borrowed from the input or, when it was packed (integer, LZF), from scratch until the next rdb_get_str. */
+struct slice rdb_get_str(struct rdb_in *in);
+double rdb_get_double(struct rdb_in *in);
+uint64_t rdb_get_u64(struct rdb_in *in);
+/* How many elements of at least `min_bytes` each the rest of the input could hold: check counts against it. */
+static inline bool rdb_fits(const struct rdb_in *in, uint64_t count, size_t min_bytes)
+{
+    return !in->bad && count <= (uint64_t)(in->end - in->p) / (min_bytes ? min_bytes : 1);
+}
+
+/* A module id from a nine-character name (A-Z a-z 0-9 - _) and a version below 1024. */
+uint64_t rdb_module_id(const char name[9], int version);
+
+/* Whole payloads with version and checksum: DUMP's bytes. */
+void rdb_dump(const struct obj *o, struct buf *to, bool by_reference);
+/* ERR_GENERIC "DUMP payload version or checksum are wrong" / "Bad data format", as Redis words them. */
+int rdb_restore(struct slice payload, struct value *out, bool by_reference, struct err *err);
+
+#endif
