@@ -68,8 +68,6 @@ struct dict_iter {
     struct dict *d;
     int table;
     size_t bucket;
-    struct dict_bucket *at;
-    int slot;
     void **batch; /* entries of the present chain */
     int batch_len, batch_pos, batch_cap;
 };

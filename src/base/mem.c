@@ -42,7 +42,7 @@ void *mem_try(size_t n)
         return NULL;
     void *p = malloc(n ? n : 1);
     if (p)
-        count((long)mem_size(p));
+        count((long)malloc_usable_size(p));
     return p;
 }
 
