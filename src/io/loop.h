@@ -3,7 +3,7 @@
  * It wraps a libuv loop; this folder is the only one that names libuv or liburing. Things that wait (timers, sockets,
  * jobs, files, watched descriptors) are made on the loop and call back on it. Other threads reach it by loop_post only.
  *
- * Thread: `loop` unless a function says otherwise. */
+ * Thread: `loop` unless a function says otherwise. A turn may not be run from inside a callback of the loop. */
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 
@@ -15,7 +15,7 @@
 
 struct loop;
 
-int loop_create(struct loop **out, struct err *err);
+int loop_create(struct loop **out, struct err *err); /* also makes the process ignore SIGPIPE */
 void loop_destroy(struct loop *l); /* everything made on the loop must have been closed */
 void loop_run(struct loop *l);     /* until loop_stop */
 void loop_stop(struct loop *l);
@@ -31,7 +31,7 @@ struct loop_hook {
     void *arg;
 };
 void loop_before_sleep(struct loop *l, struct loop_hook *h);
-void loop_unhook(struct loop_hook *h);
+void loop_unhook(struct loop_hook *h); /* a hook of zero bytes that was never hooked is allowed */
 /* Makes the coming sleep a mere look: for a hook that left work for the next turn. */
 void loop_again(struct loop *l);
 
@@ -46,14 +46,17 @@ void timer_start(struct timer *t, uint64_t after_ms, uint64_t repeat_ms);
 void timer_stop(struct timer *t);
 void timer_close(struct timer *t); /* NULL allowed */
 
-/* Watches a foreign descriptor (libmicrohttpd's epoll, an eventfd) for being readable. */
+/* Watches a foreign descriptor (libmicrohttpd's epoll, an eventfd) for being readable; level-triggered. The descriptor
+ * becomes non-blocking and must outlive the watch. NULL when the kernel cannot watch it (a regular file). */
 struct watch;
 struct watch *watch_create(struct loop *l, int fd, void (*fn)(void *arg), void *arg);
+void watch_background(struct watch *w); /* it alone is no reason for loop_turn to say that something is to come */
 void watch_close(struct watch *w); /* NULL allowed; the descriptor stays open */
 
-/* Unix signals, delivered on the loop. */
+/* Unix signals, delivered on the loop. A forked child must put its signals back to SIG_DFL before it unblocks them:
+ * the handlers write to a pipe that parent and child share. */
 struct sigwatch;
 struct sigwatch *sigwatch_create(struct loop *l, int signum, void (*fn)(void *arg, int signum), void *arg);
-void sigwatch_close(struct sigwatch *s);
+void sigwatch_close(struct sigwatch *s); /* NULL allowed */
 
 #endif
