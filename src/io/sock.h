@@ -3,7 +3,8 @@
  * Reads go straight into the owner's buffer (want() lends room, got() says how much came). Writes are tried at once; what
  * the kernel does not take is sent as it drains, from the owner's memory, and written() tells when it may be reused.
  *
- * Thread: loop. Callbacks are never made from inside sock_close; closed() is the last one. */
+ * Thread: loop. Callbacks are never made from inside sock_close; after it only closed() comes (a write under way ends
+ * without written(), its bytes are not touched any more). TCP streams start with Nagle's algorithm off. */
 #ifndef IO_SOCK_H
 #define IO_SOCK_H
 
@@ -24,7 +25,8 @@ struct sock_ops {
     void (*closed)(void *arg);               /* the handle is gone; free what you like */
 };
 
-/* on_accept owns the new sock and must either sock_attach or sock_close it. */
+/* addr is a numeric address or a name; "" and "*" are every IPv4 address, "::*" every IPv6 one. A Unix path that nobody
+ * listens on any more is replaced; mode 0 leaves its permissions to the umask. on_accept owns the new sock and must either sock_attach or sock_close it. */
 int listener_tcp(struct listener **out, struct loop *l, const char *addr, int port, int backlog,
                  void (*on_accept)(void *arg, struct sock *s), void *arg, struct err *err);
 int listener_unix(struct listener **out, struct loop *l, const char *path, int mode, int backlog,
@@ -37,7 +39,7 @@ void sock_read(struct sock *s);  /* start or resume */
 void sock_pause(struct sock *s); /* stop reading */
 /* 1: all written now. 0: under way, written() will come, one write at a time. Negative errno: failed, end() is not called. */
 int sock_write(struct sock *s, const char *p, size_t n);
-void sock_close(struct sock *s);
+void sock_close(struct sock *s); /* NULL and a second call allowed */
 void sock_nodelay(struct sock *s, bool on);
 void sock_keepalive(struct sock *s, int seconds); /* 0 is off */
 /* "127.0.0.1:5123", "[::1]:5123" or "/path:0" as Redis prints them; which: 0 peer, 1 ours. */
