@@ -4,6 +4,7 @@
 #define BASE_INFO_H
 
 #include "base/buf.h"
+#include "base/slice.h"
 
 enum info_kind {
     INFO_TEXT,    /* INFO only */

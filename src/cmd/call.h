@@ -4,7 +4,8 @@
  *
  *   effects   What is journaled and replicated is the command as it came, if it changed anything (store dirty moved).
  *             A handler whose effect differs (EXPIRE becomes PEXPIREAT, `*` becomes an id) says so with call_effect, once
- *             or more; several are made atomic together. call_no_effect journals nothing.
+ *             or more; several are made atomic together. call_no_effect journals nothing. A parked call has only the
+ *             effects that it states, and they are journaled by call_resume: change, state, resume in one go.
  *   park      Work that waits (a model, a search on workers, a blocked list): call_park keeps the call after the handler
  *             returns and stops the client's pipeline; the one call_resume that must follow finishes it as if the handler
  *             had just returned. The call's argv are copied by then and stay valid. When the client disconnects or the

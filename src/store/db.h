@@ -56,6 +56,7 @@ struct store {
     int ndbs;
     struct store_hooks hooks;
     struct rng rng;
+    unsigned expire_db;  /* which database the active expiry looks at next */
     uint64_t dirty;      /* grows with every change */
     bool loading;        /* replaying: nothing expires by itself, nobody is notified */
     int64_t command_ms;  /* the wall time that the present command sees; 0: read the clock */
