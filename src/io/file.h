@@ -32,18 +32,19 @@ struct file_op {
     uint64_t off;
     void (*done)(struct file_op *op); /* NULL: nobody asks (only for ops inside a chain) */
     void *arg;
-    int res;      /* out */
-    size_t moved; /* out */
-    struct file_op *next;   /* private: the chain */
-    struct file_chain *chain; /* private */
+    int res;                     /* out */
+    size_t moved;                /* out */
+    struct file_op *next, *wait; /* private: the chain, and the engine's queue */
 };
 
+/* FILE_AUTO takes io_uring where it works and says in the log when it does not. Makes the process ignore SIGXFSZ. */
 int file_io_create(struct file_io **out, struct loop *l, enum file_engine want, struct err *err);
-void file_io_destroy(struct file_io *f); /* waits for what is under way, calling its done()s */
+void file_io_destroy(struct file_io *f);           /* NULL allowed; drains first */
 const char *file_io_name(const struct file_io *f); /* "io_uring" or "thread" */
 
 void file_submit(struct file_io *f, struct file_op **ops, int n); /* n >= 1 pointers; the array is not kept */
-/* Runs loop turns until nothing is under way: for a clean stop and for tests. */
+/* Runs loop turns until nothing is under way: for a clean stop and for tests, not from inside a callback of the loop.
+ */
 void file_io_drain(struct file_io *f);
 int file_io_pending(const struct file_io *f);
 
