@@ -156,7 +156,6 @@ void loop_destroy(struct loop *l)
 
 void loop_run(struct loop *l)
 {
-    l->thread = pthread_self();
     while (!l->stop)
         uv_run(&l->uv, UV_RUN_ONCE);
     l->stop = false;
@@ -227,10 +226,11 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
     struct post *p = mem_alloc(sizeof *p);
     p->fn = fn;
     p->arg = arg;
-    p->next = atomic_load_explicit(&l->posted, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&l->posted, &p->next, p, memory_order_release, memory_order_relaxed))
-        ;
-    if (!p->next)
+    struct post *before = atomic_load_explicit(&l->posted, memory_order_relaxed);
+    do
+        p->next = before; /* not read again below: once published, p is the loop's */
+    while (!atomic_compare_exchange_weak_explicit(&l->posted, &before, p, memory_order_release, memory_order_relaxed));
+    if (!before)
         uv_async_send(&l->wake);
 }
 

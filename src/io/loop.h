@@ -15,7 +15,8 @@
 
 struct loop;
 
-int loop_create(struct loop **out, struct err *err); /* also makes the process ignore SIGPIPE */
+int loop_create(struct loop **out, struct err *err); /* the caller's thread is the loop's from now on; also makes
+                                                         the process ignore SIGPIPE */
 void loop_destroy(struct loop *l); /* everything made on the loop must have been closed */
 void loop_run(struct loop *l);     /* until loop_stop */
 void loop_stop(struct loop *l);
