@@ -12,18 +12,19 @@
 #include "base/buf.h"
 #include "store/obj.h"
 
-#define RDB_VERSION 10
+#define RDB_VERSION      10 /* what we write: Redis 7.0 and later read it */
+#define RDB_VERSION_READ 12 /* the newest that we try to read; a type byte that we do not know is refused anyway */
 
 enum rdb_type { /* the type bytes that we write or read */
-    RDB_STRING = 0,
-    RDB_LIST = 1,
-    RDB_SET = 2,
-    RDB_HASH = 4,
-    RDB_ZSET_2 = 5,
-    RDB_MODULE_2 = 7,
-    RDB_HASH_LISTPACK = 16,
-    RDB_LIST_QUICKLIST_2 = 18,
-    RDB_STREAM_LISTPACKS_3 = 21,
+                RDB_STRING = 0,
+                RDB_LIST = 1,
+                RDB_SET = 2,
+                RDB_HASH = 4,
+                RDB_ZSET_2 = 5,
+                RDB_MODULE_2 = 7,
+                RDB_HASH_LISTPACK = 16,
+                RDB_LIST_QUICKLIST_2 = 18,
+                RDB_STREAM_LISTPACKS_3 = 21,
 };
 
 struct rdb_out {

@@ -1,0 +1,333 @@
+/* RDB encoding, see rdb.h.
+ *
+ *   length    00xxxxxx                     6 bits
+ *             01xxxxxx u8                  14 bits, big endian
+ *             0x80 u32 | 0x81 u64          big endian
+ *   string    length, bytes
+ *             0xc0 i8 | 0xc1 i16 | 0xc2 i32     a canonical decimal integer, little endian
+ *             0xc3 length length bytes          LZF: packed length, plain length
+ *   module    module id as a length, then (opcode, value)* , then opcode 0; ours hold one string (opcode 5)
+ *   payload   type byte, value, u16 version, u64 CRC-64 of all before; both little endian
+ *
+ * We read LZF but do not write it: values that are worth packing are packed by the file they are in. */
+#include "store/rdb.h"
+
+#include <liblzf/lzf.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+#define OPCODE_END    0
+#define OPCODE_STRING 5
+#define FOOTER        10
+
+/* --- writing --- */
+
+static void put_le(struct rdb_out *o, uint64_t v, int n)
+{
+    char b[8];
+    for (int i = 0; i < n; i++)
+        b[i] = (char)(v >> 8 * i);
+    buf_add(o->to, b, (size_t)n);
+}
+
+static void put_be(struct rdb_out *o, uint64_t v, int n)
+{
+    char b[8];
+    for (int i = 0; i < n; i++)
+        b[i] = (char)(v >> 8 * (n - 1 - i));
+    buf_add(o->to, b, (size_t)n);
+}
+
+void rdb_put_u8(struct rdb_out *o, uint8_t v)
+{
+    buf_add_char(o->to, (char)v);
+}
+
+void rdb_put_u64(struct rdb_out *o, uint64_t v)
+{
+    put_le(o, v, 8);
+}
+
+void rdb_put_double(struct rdb_out *o, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    put_le(o, bits, 8);
+}
+
+void rdb_put_len(struct rdb_out *o, uint64_t len)
+{
+    if (len < 1 << 6) {
+        rdb_put_u8(o, (uint8_t)len);
+    } else if (len < 1 << 14) {
+        put_be(o, 1 << 14 | len, 2);
+    } else if (len <= UINT32_MAX) {
+        rdb_put_u8(o, 0x80);
+        put_be(o, len, 4);
+    } else {
+        rdb_put_u8(o, 0x81);
+        put_be(o, len, 8);
+    }
+}
+
+void rdb_put_str(struct rdb_out *o, struct slice s)
+{
+    int64_t v;
+    if (s.len <= 11 && num_to_i64(s, &v) && v >= INT32_MIN && v <= INT32_MAX) {
+        int kind = v >= INT8_MIN && v <= INT8_MAX ? 0 : v >= INT16_MIN && v <= INT16_MAX ? 1 : 2;
+        rdb_put_u8(o, (uint8_t)(0xc0 | kind));
+        put_le(o, (uint64_t)v, 1 << kind);
+        return;
+    }
+    rdb_put_len(o, s.len);
+    if (s.len)
+        buf_add(o->to, s.p, s.len);
+}
+
+/* --- reading --- */
+
+static const uint8_t *take(struct rdb_in *in, uint64_t n)
+{
+    if (in->bad || n > (uint64_t)(in->end - in->p)) {
+        in->bad = true;
+        return NULL;
+    }
+    const uint8_t *p = in->p;
+    in->p += n;
+    return p;
+}
+
+static uint64_t get_le(struct rdb_in *in, int n)
+{
+    const uint8_t *p = take(in, (uint64_t)n);
+    uint64_t v = 0;
+    for (int i = 0; p && i < n; i++)
+        v |= (uint64_t)p[i] << 8 * i;
+    return v;
+}
+
+static uint64_t get_be(struct rdb_in *in, int n)
+{
+    const uint8_t *p = take(in, (uint64_t)n);
+    uint64_t v = 0;
+    for (int i = 0; p && i < n; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+uint8_t rdb_get_u8(struct rdb_in *in)
+{
+    return (uint8_t)get_le(in, 1);
+}
+
+uint64_t rdb_get_u64(struct rdb_in *in)
+{
+    return get_le(in, 8);
+}
+
+double rdb_get_double(struct rdb_in *in)
+{
+    uint64_t bits = get_le(in, 8);
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+/* A length, or (special set) the kind of a string that is packed. */
+static uint64_t get_len(struct rdb_in *in, bool *special)
+{
+    uint8_t b = rdb_get_u8(in);
+    *special = b >> 6 == 3;
+    switch (b >> 6) {
+    case 0: return b;
+    case 1: return (uint64_t)(b & 0x3f) << 8 | rdb_get_u8(in);
+    case 3: return b & 0x3f;
+    default: break;
+    }
+    if (b != 0x80 && b != 0x81)
+        in->bad = true;
+    return get_be(in, b == 0x80 ? 4 : 8);
+}
+
+uint64_t rdb_get_len(struct rdb_in *in)
+{
+    bool special;
+    uint64_t v = get_len(in, &special);
+    if (special)
+        in->bad = true;
+    return in->bad ? 0 : v;
+}
+
+static struct slice get_integer(struct rdb_in *in, int bytes)
+{
+    int shift = 64 - 8 * bytes;
+    int64_t v = (int64_t)(get_le(in, bytes) << shift) >> shift;
+    buf_clear(&in->scratch);
+    char *to = buf_room(&in->scratch, NUM_I64_MAX);
+    if (to)
+        buf_grow(&in->scratch, num_from_i64(to, v));
+    return buf_slice(&in->scratch);
+}
+
+static struct slice get_lzf(struct rdb_in *in)
+{
+    uint64_t packed = rdb_get_len(in), plain = rdb_get_len(in);
+    const uint8_t *p = take(in, packed);
+    /* three packed bytes make at most 264 plain ones: a claim beyond that is a lie that would cost us memory */
+    if (!p || plain == 0 || plain > UINT32_MAX || plain / 100 > packed) {
+        in->bad = true;
+        return SLICE("");
+    }
+    buf_clear(&in->scratch);
+    char *to = buf_room(&in->scratch, plain);
+    if (!to || lzf_decompress(p, (unsigned)packed, to, (unsigned)plain) != plain) {
+        in->bad = true;
+        return SLICE("");
+    }
+    buf_grow(&in->scratch, plain);
+    return buf_slice(&in->scratch);
+}
+
+struct slice rdb_get_str(struct rdb_in *in)
+{
+    bool special;
+    struct slice s = SLICE("");
+    uint64_t len = get_len(in, &special);
+    if (in->bad)
+        return s;
+    if (special && len <= 2) {
+        s = get_integer(in, 1 << len);
+    } else if (special && len == 3) {
+        s = get_lzf(in);
+    } else if (special) {
+        in->bad = true;
+    } else {
+        const uint8_t *p = take(in, len);
+        if (p)
+            s = slice_of((const char *)p, len);
+    }
+    return in->bad ? SLICE("") : s;
+}
+
+/* --- payloads --- */
+
+uint64_t rdb_module_id(const char name[9], int version)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint64_t id = 0;
+    for (int i = 0; i < 9; i++) {
+        const char *at = name[i] ? strchr(alphabet, name[i]) : NULL;
+        if (!at)
+            return 0;
+        id = id << 6 | (uint64_t)(at - alphabet);
+    }
+    return version < 0 || version > 1023 ? 0 : id << 10 | (uint64_t)version;
+}
+
+/* The value goes straight into the payload: its length, not known yet, is written over nine bytes kept for it. */
+static void put_module(const struct obj *o, const struct type_ops *ops, struct rdb_out *out)
+{
+    rdb_put_len(out, ops->rdb_module);
+    rdb_put_len(out, OPCODE_STRING);
+    size_t place = out->to->len;
+    rdb_put_u8(out, 0x81);
+    rdb_put_u64(out, 0);
+    ops->save(o, out);
+    uint64_t len = out->to->len - place - 9;
+    for (int i = 0; i < 8; i++)
+        out->to->p[place + 1 + (size_t)i] = (char)(len >> 8 * (7 - i));
+    rdb_put_len(out, OPCODE_END);
+}
+
+void rdb_dump(const struct obj *o, struct buf *to, bool by_reference)
+{
+    const struct type_ops *ops = type_of(o);
+    struct rdb_out out = {.to = to, .by_reference = by_reference};
+    size_t start = to->len;
+    rdb_put_u8(&out, ops->rdb_module ? RDB_MODULE_2 : ops->rdb_type(o));
+    if (ops->rdb_module)
+        put_module(o, ops, &out);
+    else
+        ops->save(o, &out);
+    put_le(&out, RDB_VERSION, 2);
+    put_le(&out, crc64_redis(0, to->p + start, to->len - start), 8);
+}
+
+static bool footer_ok(const uint8_t *p, size_t n)
+{
+    if (n < FOOTER + 1)
+        return false;
+    struct rdb_in foot = {.p = p + n - FOOTER, .end = p + n};
+    uint64_t version = get_le(&foot, 2), crc = get_le(&foot, 8);
+    return version <= RDB_VERSION_READ && crc == crc64_redis(0, p, n - 8);
+}
+
+/* Which type reads a type byte; the type itself tells the forms apart and refuses those that it does not read. */
+static const struct type_ops *reader_of(uint8_t type)
+{
+    static const int8_t by_byte[] = {
+        [0] = OBJ_STRING, [1] = OBJ_LIST,    [2] = OBJ_SET,   [3] = OBJ_ZSET,    [4] = OBJ_HASH,  [5] = OBJ_ZSET,
+        [6] = -1,         [7] = -1,          [8] = -1,        [9] = OBJ_HASH,    [10] = OBJ_LIST, [11] = OBJ_SET,
+        [12] = OBJ_ZSET,  [13] = OBJ_HASH,   [14] = OBJ_LIST, [15] = OBJ_STREAM, [16] = OBJ_HASH, [17] = OBJ_ZSET,
+        [18] = OBJ_LIST,  [19] = OBJ_STREAM, [20] = OBJ_SET,  [21] = OBJ_STREAM,
+    };
+    if (type >= sizeof by_byte || by_byte[type] < 0)
+        return NULL;
+    return type_by_id((enum obj_type)by_byte[type]);
+}
+
+static int get_module(struct rdb_in *in, struct value *out, struct err *err)
+{
+    uint64_t id = rdb_get_len(in);
+    const struct type_ops *ops = NULL;
+    for (int i = 0; id && i < OBJ_TYPES && !ops; i++) {
+        ops = type_by_id((enum obj_type)i);
+        if (ops && ops->rdb_module != id)
+            ops = NULL;
+    }
+    if (!ops)
+        return err_set(err, ERR_GENERIC, "a value of a module that is not part of this server");
+    if (rdb_get_len(in) != OPCODE_STRING)
+        return err_set(err, ERR_GENERIC, "a module value of another form");
+    struct slice s = rdb_get_str(in);
+    struct rdb_in inner = {
+        .p = (const uint8_t *)s.p, .end = (const uint8_t *)s.p + s.len, .by_reference = in->by_reference};
+    int rc = in->bad ? ERR_GENERIC : ops->load(RDB_MODULE_2, &inner, out, err);
+    bool whole = !inner.bad && inner.p == inner.end && rdb_get_len(in) == OPCODE_END && !in->bad;
+    buf_release(&inner.scratch);
+    if (rc == 0 && !whole) {
+        value_release(out);
+        rc = err_set(err, ERR_GENERIC, "a module value with bytes missing or left over");
+    }
+    return rc;
+}
+
+int rdb_restore(struct slice payload, struct value *out, bool by_reference, struct err *err)
+{
+    const uint8_t *p = (const uint8_t *)payload.p;
+    struct err why = {0};
+    *out = (struct value){0};
+    if (!footer_ok(p, payload.len))
+        return err_set(err, ERR_GENERIC, "DUMP payload version or checksum are wrong");
+    struct rdb_in in = {.p = p, .end = p + payload.len - FOOTER, .by_reference = by_reference};
+    uint8_t type = rdb_get_u8(&in);
+    const struct type_ops *ops = reader_of(type);
+    int rc;
+    if (type == RDB_MODULE_2)
+        rc = get_module(&in, out, &why);
+    else if (!ops)
+        rc = err_set(&why, ERR_GENERIC, "type %u is unknown", type);
+    else
+        rc = ops->load(type, &in, out, &why);
+    if (rc == 0 && (in.bad || in.p != in.end)) {
+        value_release(out);
+        rc = err_set(&why, ERR_GENERIC, "bytes missing or left over");
+    }
+    buf_release(&in.scratch);
+    if (rc < 0) {
+        *out = (struct value){0};
+        return err_set(err, ERR_GENERIC, "Bad data format%s%s", why.msg[0] ? ": " : "", why.msg);
+    }
+    return 0;
+}

@@ -1,0 +1,17 @@
+/* The list of the store's value types: a new one is its file and its lines here. */
+#include "store/types.h"
+
+void types_boot(void)
+{
+    static const struct type_ops *const all[] = {
+        &string_ops,
+        &hash_ops,
+    };
+    static void (*const settings[])(void) = {
+        hash_settings,
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        type_register(all[i]);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        settings[i]();
+}

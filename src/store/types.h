@@ -1,0 +1,13 @@
+/* The value types that live in the store itself: one row each in types.c. Rooms above bring theirs by type_register. */
+#ifndef STORE_TYPES_H
+#define STORE_TYPES_H
+
+#include "store/obj.h"
+
+extern const struct type_ops string_ops, hash_ops;
+
+void hash_settings(void); /* registers hash-max-listpack-* */
+
+void types_boot(void); /* registers all of them with their settings; once, at boot. Thread: loop */
+
+#endif
