@@ -34,13 +34,13 @@ static int take_line(struct parser *p, struct slice *line)
     return 1;
 }
 
-static void set_string(struct reply_value *v, enum value_kind kind, struct slice s)
+static void set_string(struct resp_value *v, enum resp_kind kind, struct slice s)
 {
     v->kind = kind;
     v->str = slice_of(mem_dup(s.p, s.len), s.len);
 }
 
-static int parse_bulk(struct parser *p, char type, int64_t len, struct reply_value *v)
+static int parse_bulk(struct parser *p, char type, int64_t len, struct resp_value *v)
 {
     if (len < 0)
         return len == -1 && type == '$' ? 1 : bad(p, "bad length of a string");
@@ -55,13 +55,13 @@ static int parse_bulk(struct parser *p, char type, int64_t len, struct reply_val
             return bad(p, "bad verbatim string");
         s = slice_of(s.p + 4, s.len - 4);
     }
-    set_string(v, type == '!' ? VALUE_ERROR : VALUE_STRING, s);
+    set_string(v, type == '!' ? RESP_ERROR : RESP_STRING, s);
     return 1;
 }
 
-static int parse_value(struct parser *p, struct reply_value *v, int depth);
+static int parse_value(struct parser *p, struct resp_value *v, int depth);
 
-static int parse_items(struct parser *p, char type, int64_t len, struct reply_value *v, int depth)
+static int parse_items(struct parser *p, char type, int64_t len, struct resp_value *v, int depth)
 {
     if (len == -1 && type == '*')
         return 1;
@@ -70,7 +70,7 @@ static int parse_items(struct parser *p, char type, int64_t len, struct reply_va
         return bad(p, "bad number of elements");
     if (n > left / ELEMENT_MIN)
         return 0; /* cannot be complete */
-    v->kind = type == '%' ? VALUE_MAP : type == '~' ? VALUE_SET : type == '>' ? VALUE_PUSH : VALUE_ARRAY;
+    v->kind = type == '%' ? RESP_MAP : type == '~' ? RESP_SET : type == '>' ? RESP_PUSH : RESP_ARRAY;
     v->item = n ? mem_zero(n * sizeof *v->item) : NULL;
     while (v->n < n) {
         int r = parse_value(p, &v->item[v->n++], depth + 1);
@@ -80,9 +80,9 @@ static int parse_items(struct parser *p, char type, int64_t len, struct reply_va
     return 1;
 }
 
-static int parse_double(struct parser *p, struct slice text, struct reply_value *v)
+static int parse_double(struct parser *p, struct slice text, struct resp_value *v)
 {
-    v->kind = VALUE_DOUBLE;
+    v->kind = RESP_DOUBLE;
     if (slice_is(text, "nan") || slice_is(text, "-nan"))
         v->real = NAN;
     else if (!num_to_double(text, &v->real))
@@ -91,15 +91,15 @@ static int parse_double(struct parser *p, struct slice text, struct reply_value 
 }
 
 /* An attribute ('|') says something about the value behind it, which is the one we want. */
-static int parse_attribute(struct parser *p, int64_t len, struct reply_value *v, int depth)
+static int parse_attribute(struct parser *p, int64_t len, struct resp_value *v, int depth)
 {
-    struct reply_value about = {0};
+    struct resp_value about = {0};
     int r = parse_items(p, '|', len, &about, depth);
-    value_release(&about);
+    resp_value_release(&about);
     return r == 1 ? parse_value(p, v, depth + 1) : r;
 }
 
-static int parse_sized(struct parser *p, char type, struct slice line, struct reply_value *v, int depth)
+static int parse_sized(struct parser *p, char type, struct slice line, struct resp_value *v, int depth)
 {
     int64_t len;
     if (!num_to_i64(line, &len))
@@ -109,10 +109,10 @@ static int parse_sized(struct parser *p, char type, struct slice line, struct re
     return type == '|' ? parse_attribute(p, len, v, depth) : parse_items(p, type, len, v, depth);
 }
 
-static int parse_value(struct parser *p, struct reply_value *v, int depth)
+static int parse_value(struct parser *p, struct resp_value *v, int depth)
 {
     struct slice line;
-    if (depth > VALUE_DEPTH)
+    if (depth > RESP_DEPTH)
         return bad(p, "nested too deep");
     if (p->at >= p->in.len)
         return 0;
@@ -123,48 +123,48 @@ static int parse_value(struct parser *p, struct reply_value *v, int depth)
     if (take_line(p, &line) == 0)
         return 0;
     switch (type) {
-    case '+': set_string(v, VALUE_STATUS, line); return 1;
-    case '-': set_string(v, VALUE_ERROR, line); return 1;
-    case '(': set_string(v, VALUE_STRING, line); return 1;
+    case '+': set_string(v, RESP_STATUS, line); return 1;
+    case '-': set_string(v, RESP_ERROR, line); return 1;
+    case '(': set_string(v, RESP_STRING, line); return 1;
     case '_': return line.len ? bad(p, "bad nil") : 1;
     case ',': return parse_double(p, line, v);
     case ':':
-        v->kind = VALUE_INT;
+        v->kind = RESP_INT;
         if (!num_to_i64(line, &v->num))
             return bad(p, "bad integer");
         v->real = (double)v->num;
         return 1;
     case '#':
-        v->kind = VALUE_BOOL;
+        v->kind = RESP_BOOL;
         v->num = slice_is(line, "t");
         return v->num || slice_is(line, "f") ? 1 : bad(p, "bad boolean");
     default: return parse_sized(p, type, line, v, depth);
     }
 }
 
-int64_t value_parse(struct slice in, struct reply_value *out, struct err *err)
+int64_t resp_value_parse(struct slice in, struct resp_value *out, struct err *err)
 {
     struct parser p = {.in = in, .err = err};
-    *out = (struct reply_value){0};
+    *out = (struct resp_value){0};
     int r = parse_value(&p, out, 0);
     if (r == 1)
         return (int64_t)p.at;
-    value_release(out);
+    resp_value_release(out);
     return r;
 }
 
-void value_release(struct reply_value *v)
+void resp_value_release(struct resp_value *v)
 {
     for (size_t i = 0; i < v->n; i++)
-        value_release(&v->item[i]);
+        resp_value_release(&v->item[i]);
     mem_free(v->item);
     mem_free((void *)v->str.p);
-    *v = (struct reply_value){0};
+    *v = (struct resp_value){0};
 }
 
-const struct reply_value *value_get(const struct reply_value *map, const char *key)
+const struct resp_value *resp_value_get(const struct resp_value *map, const char *key)
 {
-    if (!map || (map->kind != VALUE_MAP && map->kind != VALUE_ARRAY))
+    if (!map || (map->kind != RESP_MAP && map->kind != RESP_ARRAY))
         return NULL;
     for (size_t i = 0; i + 1 < map->n; i += 2)
         if (slice_eq(map->item[i].str, slice_str(key)))
@@ -172,21 +172,21 @@ const struct reply_value *value_get(const struct reply_value *map, const char *k
     return NULL;
 }
 
-double value_num(const struct reply_value *v, double dflt)
+double resp_value_num(const struct resp_value *v, double dflt)
 {
     double d;
     if (!v)
         return dflt;
-    if (v->kind == VALUE_INT || v->kind == VALUE_DOUBLE)
+    if (v->kind == RESP_INT || v->kind == RESP_DOUBLE)
         return v->real;
-    return v->kind == VALUE_STRING && num_to_double(v->str, &d) ? d : dflt;
+    return v->kind == RESP_STRING && num_to_double(v->str, &d) ? d : dflt;
 }
 
-int value_err(const struct reply_value *v, struct err *err)
+int resp_value_err(const struct resp_value *v, struct err *err)
 {
     static const int codes[] = {ERR_INVALID, ERR_STATE, ERR_UPSTREAM,  ERR_QUOTA,
                                 ERR_NOPERM,  ERR_OOM,   ERR_WRONGTYPE, ERR_BUSYKEY};
-    if (v->kind != VALUE_ERROR)
+    if (v->kind != RESP_ERROR)
         return 0;
     const char *space = strchr(v->str.p, ' ');
     size_t word = space ? (size_t)(space - v->str.p) : 0;
