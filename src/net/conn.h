@@ -40,6 +40,7 @@ void conn_host_destroy(struct conn_host *h); /* closes what is left */
 void conn_host_flush(struct conn_host *h); /* writes pending replies now: the before-sleep hook, in boot order after others */
 
 struct conn *conn_create(struct conn_host *h, struct sock *s, const struct conn_ops *ops, void *arg);
+void conn_set_arg(struct conn *c, void *arg); /* what ops get; conn_create may be given NULL before it is known */
 struct buf *conn_out(struct conn *c); /* append replies here, then conn_wrote() */
 void conn_wrote(struct conn *c);      /* schedules the write for the end of the turn; checks the output limits */
 void conn_stop(struct conn *c);       /* no more commands until conn_go */
