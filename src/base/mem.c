@@ -104,6 +104,11 @@ char *mem_strdup(const char *s)
     return mem_dup(s, strlen(s));
 }
 
+void mem_note(ptrdiff_t bytes)
+{
+    count((long)bytes);
+}
+
 size_t mem_used(void)
 {
     long sum = 0;

@@ -21,6 +21,8 @@ char *mem_strdup(const char *s);
 void *mem_dup(const void *p, size_t n);                                /* a copy of n bytes, NUL appended */
 
 size_t mem_size(const void *p); /* usable bytes of one allocation */
+/* Counts memory that was mapped past this allocator (an index's chunks); negative when it goes. */
+void mem_note(ptrdiff_t bytes);
 size_t mem_used(void);          /* bytes in use in the whole process, by this allocator's users */
 size_t mem_rss(void);           /* resident bytes, from /proc; 0 when unknown */
 

@@ -1,0 +1,15 @@
+/* What the files of this folder know of each other: every level's row, present when it was compiled for this machine.
+ */
+#ifndef SIMD_LEVELS_H
+#define SIMD_LEVELS_H
+
+#include "simd/simd.h"
+
+#if defined(__x86_64__)
+extern const struct simd_kernels simd_avx2;
+extern const struct simd_kernels simd_avx512;
+#elif defined(__aarch64__)
+extern const struct simd_kernels simd_neon;
+#endif
+
+#endif

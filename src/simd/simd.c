@@ -1,0 +1,100 @@
+/* Plain C kernels and the choice among the levels. Four running sums, so that the compiler may keep them in one vector
+ * register and so that the rounding of long vectors stays small. */
+#include "simd/simd.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "simd/levels.h"
+
+static float dot_c(const float *a, const float *b, size_t n)
+{
+    float s[4] = {0, 0, 0, 0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; k++)
+            s[k] += a[i + k] * b[i + k];
+    for (; i < n; i++)
+        s[0] += a[i] * b[i];
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+static float l2sq_c(const float *a, const float *b, size_t n)
+{
+    float s[4] = {0, 0, 0, 0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; k++) {
+            float d = a[i + k] - b[i + k];
+            s[k] += d * d;
+        }
+    for (; i < n; i++) {
+        float d = a[i] - b[i];
+        s[0] += d * d;
+    }
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+static const struct simd_kernels plain = {"c", dot_c, l2sq_c};
+
+struct simd_kernels simd = {"c", dot_c, l2sq_c};
+
+static const struct simd_kernels *found[4] = {&plain};
+static int found_count = 1;
+
+__attribute__((constructor)) static void choose(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        found[found_count++] = &simd_avx2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        found[found_count++] = &simd_avx512;
+#elif defined(__aarch64__)
+    found[found_count++] = &simd_neon;
+#endif
+    simd = *found[found_count - 1];
+}
+
+int simd_levels(void)
+{
+    return found_count;
+}
+
+const struct simd_kernels *simd_level(int i)
+{
+    return found[i];
+}
+
+bool simd_use(const char *name)
+{
+    for (int i = 0; i < found_count; i++)
+        if (strcmp(found[i]->name, name) == 0) {
+            simd = *found[i];
+            return true;
+        }
+    return false;
+}
+
+double simd_norm_f32(const float *a, size_t n)
+{
+    double s = 0;
+    for (size_t i = 0; i < n; i++)
+        s += (double)a[i] * a[i];
+    return sqrt(s);
+}
+
+void simd_scale_f32(float *to, const float *a, double by, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (float)(a[i] * by);
+}
+
+bool simd_finite_f32(const float *a, size_t n)
+{
+    bool ok = true;
+    for (size_t i = 0; i < n; i++)
+        ok &= (bool)isfinite(a[i]);
+    return ok;
+}

@@ -1,0 +1,31 @@
+/* Arithmetic kernels. The plain C ones (simd.c) are the definition of every answer; the others lay over what the
+ * machine has and differ only by rounding: |kernel - plain| <= 1e-6 * n^0.5 * sum|terms| + FLT_MIN, checked for all
+ * lengths by tests/unit/simd. They do not stop at odd values: a NaN or an overflow comes out as plain float arithmetic
+ * makes it.
+ *
+ * The best level is chosen once, before main() runs, by what the CPU says. Any length (0 gives 0), any alignment that a float may have.
+ * Thread: any; simd_use only while no other thread computes (tests, a setting read at boot). */
+#ifndef SIMD_SIMD_H
+#define SIMD_SIMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct simd_kernels {
+    const char *name;                                            /* "c", "avx2", "avx512", "neon" */
+    float (*dot_f32)(const float *a, const float *b, size_t n);  /* sum of a[i] * b[i] */
+    float (*l2sq_f32)(const float *a, const float *b, size_t n); /* sum of (a[i] - b[i])^2 */
+};
+
+extern struct simd_kernels simd; /* the level in use: simd.dot_f32(a, b, n) */
+
+int simd_levels(void);                        /* how many this machine can run; level 0 is plain C, the last the best */
+const struct simd_kernels *simd_level(int i); /* 0 <= i < simd_levels() */
+bool simd_use(const char *name);              /* false: this machine has no such level */
+
+/* Not in the table because they run once per vector. Double precision, so that neither 1e38 nor 1e-40 is lost. */
+double simd_norm_f32(const float *a, size_t n);                      /* Euclidean length */
+void simd_scale_f32(float *to, const float *a, double by, size_t n); /* to[i] = a[i] * by; to may be a */
+bool simd_finite_f32(const float *a, size_t n);                      /* no NaN, no infinity */
+
+#endif

@@ -1,0 +1,50 @@
+/* The graph: HNSW (Malkov, Yashunin 2018) with links that always go both ways, so that a node can really leave.
+ *
+ * Thread: hnsw_walk and hnsw_descend are `any` (inside epoch_begin/end, or the writer itself); the rest is `loop`. */
+#ifndef VEC_HNSW_H
+#define VEC_HNSW_H
+
+#include "vec/searcher.h"
+
+struct filter;
+
+/* What a walk should do besides finding the nearest. */
+struct walk {
+    const float *x;
+    uint32_t ef;
+    uint32_t avoid;              /* a node that must not be among the results; 0: none */
+    const struct filter *filter; /* NULL: every node may be a result */
+    uint32_t budget;             /* nodes the filter may judge */
+    const atomic_bool *cancel;   /* or NULL */
+};
+
+/* Levels `from` down to `to` + 1, each followed greedily: the node to start from on level `to`, nearest so far. */
+struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const float *x, uint64_t entry, int to);
+/* The ef nearest matching nodes on a level, in s->best (a heap still). Marks what it visits: searcher_forget
+ * afterwards. False: stopped by the budget before it was sure. */
+bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level);
+
+/* Does the node match? False also for damaged attributes. any */
+bool hnsw_matches(const struct vec_index *v, struct searcher *s, const struct filter *f, uint32_t node);
+
+int hnsw_random_level(struct vec_index *v);
+/* Links a node whose records are complete into the graph. `avoid` (0: none) is about to leave and gets no link. */
+void hnsw_insert(struct vec_index *v, uint32_t node, uint32_t avoid);
+/* Takes a node out: after this no link leads to it. Its own record stays as it was, for readers that stand on it. */
+void hnsw_remove(struct vec_index *v, uint32_t node);
+
+/* A link's target, checked, because numbers may come from a file; 0 ends the list. any */
+static inline uint32_t hnsw_target(const struct vec_index *v, _Atomic uint32_t *l)
+{
+    uint32_t n = atomic_load_explicit(l, memory_order_acquire);
+    if (n >= vec_top(v)) {
+        vec_set_damaged(v);
+        return 0;
+    }
+    return n;
+}
+
+/* The links of a node on a level it is on, and how many fit. NULL: the file is damaged. any */
+_Atomic uint32_t *hnsw_links(const struct vec_index *v, uint32_t node, int level, uint32_t *cap);
+
+#endif

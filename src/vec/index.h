@@ -1,0 +1,227 @@
+/* The inside of an index, shared by the files of this folder only: the header as it stands in the file, the records in
+ * the areas, and the struct around them. README.md has the picture. All numbers are little-endian, as the machine has
+ * them. */
+#ifndef VEC_INDEX_H
+#define VEC_INDEX_H
+
+#include <assert.h>
+#include <float.h>
+
+#include "base/rng.h"
+#include "simd/simd.h"
+#include "vec/space.h"
+#include "vec/vec.h"
+
+#define VEC_MAGIC      "SKALDVEC"
+#define VEC_VERSION    1
+#define VEC_BYTE_ORDER 0x01020304u
+#define HEAP_CLASSES   64
+
+/* ---- the header ---------------------------------------------------------------------------------------------- *
+ *
+ *   offset  size  field
+ *        0     8  magic           "SKALDVEC"
+ *        8     4  version         1
+ *       12     4  byte_order      0x01020304
+ *       16     8  uid             random, the same for the life of the file; also seeds the name hash
+ *       24     8  epoch           checkpoints so far; header (epoch & 1) of the two holds it
+ *       32     8  lsn             the caller's number for what this checkpoint contains
+ *       40    40  config          dim, metric, kind, quant, m, ef_construction, seed
+ *       80    32  rng             state of the level generator
+ *      112     8  entry           level << 32 | node; 0 when empty
+ *      120    24  count, with_attr, node_uid
+ *      144     8  buckets         of the name table
+ *      152    24  nodes: free_head, free_count, limbo_head, limbo_tail, limbo_count; upper_free
+ *      176    24  heap: limbo_head, limbo_tail, limbo_count
+ *      200   512  heap: heads of the free lists by size class
+ *      712     8  file_size
+ *      720  1400  areas           5 x 280: unit, shift, used, chunks, extents
+ *     2120  1972  zero
+ *     4092     4  crc             CRC32C of the 4092 bytes before it
+ */
+struct vec_header {
+    char magic[8];
+    uint32_t version, byte_order;
+    uint64_t uid, epoch, lsn;
+    uint32_t dim, metric, kind, quant, m, ef_construction;
+    uint64_t seed, reserved;
+    uint64_t rng[4];
+    uint64_t entry;
+    uint64_t count, with_attr, node_uid;
+    uint64_t buckets;
+    uint32_t free_head, free_count, limbo_head, limbo_tail, limbo_count, upper_free;
+    uint64_t heap_limbo_head, heap_limbo_tail, heap_limbo_count;
+    uint64_t heap_free[HEAP_CLASSES];
+    uint64_t file_size;
+    struct area_desc area[AREA_COUNT];
+    char zero[1972];
+    uint32_t crc;
+};
+static_assert(sizeof(struct area_desc) == 280, "the area description is 280 bytes");
+static_assert(offsetof(struct vec_header, dim) == 40 && offsetof(struct vec_header, rng) == 80, "header layout");
+static_assert(offsetof(struct vec_header, entry) == 112 && offsetof(struct vec_header, buckets) == 144,
+              "header layout");
+static_assert(offsetof(struct vec_header, heap_limbo_head) == 176 && offsetof(struct vec_header, heap_free) == 200,
+              "header layout");
+static_assert(offsetof(struct vec_header, file_size) == 712 && offsetof(struct vec_header, area) == 720,
+              "header layout");
+static_assert(offsetof(struct vec_header, crc) == 4092 && sizeof(struct vec_header) == SPACE_PAGE, "header layout");
+
+/* ---- records in the areas -------------------------------------------------------------------------------------- */
+
+/* AREA_ROWS, one per node; node 0 is "none".
+ *   0  4  state   low byte: NODE_FREE, NODE_LIVE or NODE_DEAD; next byte: level
+ *   4  4  upper   AREA_UPPER unit of level 1; 0 on level 0
+ *   8  4  norm    length taken out of the vector (COSINE), else 1
+ *  12  4  zero
+ *  16  4 * 2m     level-0 links, compact, the rest 0; none when kind is FLAT
+ *  next multiple of 64: dim floats; the row ends at a multiple of 64 */
+struct row {
+    _Atomic uint32_t state;
+    uint32_t upper;
+    float norm;
+    uint32_t zero;
+    _Atomic uint32_t links[];
+};
+static_assert(sizeof(struct row) == 16, "row head");
+enum { NODE_FREE, NODE_LIVE, NODE_DEAD, NODE_LEAVING }; /* LEAVING: alive, its successor of the same name is entering */
+
+/* AREA_META, 32 bytes, one per node, same number. */
+struct meta {
+    uint64_t name;         /* AREA_HEAP unit */
+    _Atomic uint64_t attr; /* the same; 0: none */
+    uint32_t hash;
+    uint32_t next; /* hash chain; of a dead or free node: the next on its list */
+    uint64_t uid;  /* which add or update made the node */
+};
+static_assert(sizeof(struct meta) == 32, "meta");
+
+/* AREA_UPPER, 16 + 4m bytes: links of one node on one level. */
+struct upper {
+    uint32_t up;   /* the same node one level higher; of a free unit: the next on the free list */
+    uint32_t node; /* 0: free */
+    uint32_t level;
+    uint32_t zero;
+    _Atomic uint32_t links[];
+};
+static_assert(sizeof(struct upper) == 16, "upper");
+
+/* AREA_HEAP, units of 16 bytes; a block is this head and its bytes, and never crosses a chunk. */
+struct block {
+    uint32_t len;  /* bytes in use after the head */
+    uint32_t cls;  /* size class: how many units the block has */
+    uint64_t next; /* of a freed block: the next on its list. A reader may still look at the rest */
+};
+static_assert(sizeof(struct block) == 16, "block");
+
+/* ---- the index ------------------------------------------------------------------------------------------------- */
+
+/* A stretch of a limbo list that was unlinked before `mark`. */
+struct limbo_mark {
+    uint64_t mark;
+    uint32_t count;
+};
+/* First in, first out. What waits is on a list in the file too, so that a checkpoint loses nothing of it. */
+struct limbo {
+    struct limbo_mark *marks;
+    uint32_t head, n, cap;
+};
+
+struct checkpoint;
+
+struct vec_index {
+    atomic_int refs;
+    struct space space;
+    struct vec_header h;    /* the writer's; entry, count and area[].used are kept beside it until a checkpoint */
+    _Atomic uint64_t entry; /* level << 32 | node */
+    _Atomic uint64_t count;
+    _Atomic uint32_t top; /* node numbers given out are below this */
+    atomic_bool damaged;  /* a number in the file pointed nowhere: every call says so from then on */
+    uint32_t m0;          /* links on level 0 */
+    uint32_t code_at;     /* where the vector begins in a row */
+    double level_scale;   /* 1 / ln m */
+    struct rng rng;
+    struct limbo node_limbo, heap_limbo;
+    uint64_t lsn_on_file;
+    char *path; /* NULL in memory */
+    char *dw_path;
+    struct checkpoint *checkpoint; /* under way */
+};
+
+#define ENTRY_NODE(e)  ((uint32_t)(e))
+#define ENTRY_LEVEL(e) ((int)((e) >> 32))
+#define NODE_LEVEL(s)  ((int)((s) >> 8 & 0xff))
+#define NODE_KIND(s)   ((int)((s)&0xff))
+
+static inline struct row *vec_row(const struct vec_index *v, uint32_t node)
+{
+    return space_at(&v->space.area[AREA_ROWS], node);
+}
+static inline struct meta *vec_meta(const struct vec_index *v, uint32_t node)
+{
+    return space_at(&v->space.area[AREA_META], node);
+}
+static inline struct upper *vec_upper(const struct vec_index *v, uint32_t unit)
+{
+    return space_at(&v->space.area[AREA_UPPER], unit);
+}
+static inline const float *vec_code(const struct vec_index *v, uint32_t node)
+{
+    return (const float *)((const char *)vec_row(v, node) + v->code_at);
+}
+static inline uint32_t vec_state(const struct vec_index *v, uint32_t node)
+{
+    return atomic_load_explicit(&vec_row(v, node)->state, memory_order_acquire);
+}
+static inline bool vec_alive(const struct vec_index *v, uint32_t node)
+{
+    int kind = NODE_KIND(vec_state(v, node));
+    return kind == NODE_LIVE || kind == NODE_LEAVING;
+}
+static inline uint32_t vec_top(const struct vec_index *v)
+{
+    return atomic_load_explicit(&v->top, memory_order_acquire);
+}
+static inline bool vec_damaged(const struct vec_index *v)
+{
+    return atomic_load_explicit(&v->damaged, memory_order_relaxed);
+}
+/* Notes that a number read from the file points nowhere. Readers may do it, hence the cast. */
+static inline void vec_set_damaged(const struct vec_index *v)
+{
+    atomic_store_explicit(&((struct vec_index *)v)->damaged, true, memory_order_relaxed);
+}
+/* ERR_IO with the sentence when the file has been found damaged. */
+int vec_check(const struct vec_index *v, struct err *err);
+
+/* The order inside: smaller is nearer. NaN and what overflows count as very far. */
+static inline float vec_distance(const struct vec_index *v, const float *a, const float *b)
+{
+    float d = v->h.metric == VEC_L2 ? simd.l2sq_f32(a, b, v->h.dim) : -simd.dot_f32(a, b, v->h.dim);
+    if (v->h.metric == VEC_COSINE)
+        d += 1;
+    return d <= FLT_MAX ? d : FLT_MAX;
+}
+double vec_score(const struct vec_index *v, float distance);
+
+/* vec.c: an index around a space that has been set up; names of the header's fields must hold. Takes nothing over on
+ * error. */
+void vec_derive(struct vec_index *v);
+int vec_config_check(struct vec_config *c, struct err *err); /* fills defaults in */
+struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size);
+void vec_free(struct vec_index *v);
+
+/* Nodes: numbers from the free list or from the end; their records are zero but for meta.name and so on that the taker
+ * sets. */
+int vec_node_take(struct vec_index *v, int level, uint32_t *node, struct err *err);
+void vec_node_retire(struct vec_index *v, uint32_t node);
+void vec_reclaim(struct vec_index *v, int most); /* moves what no reader can see any more to the free lists */
+int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const float *stored, float norm,
+                 struct slice attr, int level, uint32_t *node, struct err *err);
+
+/* Limbo marks. */
+void limbo_push(struct limbo *l, uint64_t mark, uint32_t count);
+bool limbo_ready(const struct limbo *l); /* may the oldest go? */
+void limbo_pop(struct limbo *l);
+
+#endif

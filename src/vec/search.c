@@ -1,0 +1,177 @@
+/* A search, from query to owned results. Runs on any thread beside the writer; between epoch_begin and epoch_end
+ * everything it can reach stays where it is. */
+#include "vec/vec.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "vec/epoch.h"
+#include "vec/filter.h"
+#include "vec/heap.h"
+#include "vec/hnsw.h"
+
+#define SCAN_BELOW 1000 /* elements: comparing with all is as fast as a walk, and exact */
+
+static bool cancelled(const struct vec_query *q)
+{
+    return q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed);
+}
+
+static int check_query(const struct vec_index *v, const struct vec_query *q, struct err *err)
+{
+    if (q->dim != v->h.dim)
+        return err_set(err, ERR_INVALID, "Vector dimension mismatch - got %" PRIu32 " but set has %" PRIu32, q->dim,
+                       v->h.dim);
+    if (q->k < 1 || q->k > VEC_MAX_K)
+        return err_set(err, ERR_INVALID, "COUNT must be between 1 and %d", VEC_MAX_K);
+    if (q->ef > VEC_MAX_EF)
+        return err_set(err, ERR_INVALID, "EF must be between 1 and %d", VEC_MAX_EF);
+    if (!simd_finite_f32(q->x, q->dim))
+        return err_set(err, ERR_INVALID, "a vector holds finite numbers only, no NaN and no infinity");
+    return vec_check(v, err);
+}
+
+/* Compares with every living element. */
+static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const float *x)
+{
+    s->best.n = 0;
+    uint32_t top = vec_top(v);
+    for (uint32_t n = 1; n < top; n++) {
+        if (n % 1024 == 0 && cancelled(q))
+            return;
+        if (!vec_alive(v, n) || (q->filter && !hnsw_matches(v, s, q->filter, n)))
+            continue;
+        s->distances++;
+        queue_keep(&s->best, (struct cand){vec_distance(v, x, vec_code(v, n)), n}, q->k);
+    }
+}
+
+static void walk(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const float *x,
+                 uint64_t entry)
+{
+    uint32_t ef = q->ef ? q->ef : 100;
+    uint64_t budget = q->filter_ef ? q->filter_ef : (uint64_t)q->k * 100;
+    struct walk w = {.x = x,
+                     .ef = ef > q->k ? ef : q->k,
+                     .filter = q->filter,
+                     .budget = budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget,
+                     .cancel = q->cancel};
+    bool sure = hnsw_walk(v, s, &w, hnsw_descend(v, s, x, entry, 0), 0);
+    searcher_forget(s);
+    if (!sure && !q->walk_only && s->best.n / 2 < q->k)
+        scan(v, s, q, x);
+}
+
+static void gather(const struct vec_index *v, struct searcher *s, const struct vec_query *q)
+{
+    const float *x = q->x;
+    if (v->h.metric == VEC_COSINE) {
+        float *to = searcher_query(s, q->dim);
+        double n = simd_norm_f32(q->x, q->dim);
+        simd_scale_f32(to, q->x, n > 0 ? 1 / n : 0, q->dim);
+        x = to;
+    }
+    uint64_t entry = atomic_load_explicit(&v->entry, memory_order_acquire);
+    if (!entry || q->exact || vec_count(v) < SCAN_BELOW || ENTRY_NODE(entry) >= vec_top(v))
+        scan(v, s, q, x);
+    else
+        walk(v, s, q, x, entry);
+    queue_sort(&s->best);
+}
+
+static bool within(const struct vec_index *v, const struct vec_query *q, double score)
+{
+    return !q->has_radius || (v->h.metric == VEC_L2 ? score <= q->radius : score >= q->radius);
+}
+
+/* An update lets the new node in before the old one leaves, so a search may meet both. Whoever met the new one sees the
+ * old one leaving, because that was written first. */
+static bool superseded(const struct vec_index *v, const struct cand *c, uint32_t n, uint32_t at)
+{
+    const struct meta *m = vec_meta(v, c[at].node);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct meta *o = vec_meta(v, c[i].node);
+        struct slice a, b;
+        if (c[i].node != c[at].node && o->hash == m->hash && heap_get(v, m->name, &a) && heap_get(v, o->name, &b) &&
+            slice_eq(a, b))
+            return true;
+    }
+    return false;
+}
+
+/* The part of the best that the caller gets, moved to the front: alive, inside the radius, at most k. */
+static uint32_t settle(const struct vec_index *v, const struct vec_query *q, struct cand *c, uint32_t n)
+{
+    uint32_t out = 0;
+    for (uint32_t i = 0; i < n && out < q->k; i++) {
+        int kind = NODE_KIND(vec_state(v, c[i].node));
+        if (kind == NODE_LIVE || (kind == NODE_LEAVING && !superseded(v, c, n, i)))
+            if (within(v, q, vec_score(v, c[i].d)))
+                c[out++] = c[i];
+    }
+    return out;
+}
+
+/* Two passes: how long the texts are, then copies of them in one piece. */
+static int copy_out(const struct vec_index *v, const struct vec_query *q, const struct cand *c, uint32_t n,
+                    struct vec_result *r, struct err *err)
+{
+    struct vec_hit *hits = mem_try((n + 1) * sizeof *hits);
+    size_t bytes = 0;
+    for (uint32_t i = 0; hits && i < n; i++) {
+        const struct meta *m = vec_meta(v, c[i].node);
+        uint64_t attr = q->with_attr ? atomic_load_explicit(&m->attr, memory_order_acquire) : 0;
+        hits[i].score = vec_score(v, c[i].d);
+        if (!heap_get(v, m->name, &hits[i].name) || !heap_get(v, attr, &hits[i].attr)) {
+            mem_free(hits);
+            return vec_check(v, err);
+        }
+        bytes += hits[i].name.len + hits[i].attr.len;
+    }
+    char *to = hits ? mem_try(bytes + 1) : NULL;
+    if (!to) {
+        mem_free(hits);
+        return err_set(err, ERR_OOM, "no memory for %" PRIu32 " results", n);
+    }
+    r->hits = hits;
+    r->count = n;
+    r->text = to;
+    for (uint32_t i = 0; i < n; i++) {
+        struct slice *s[2] = {&hits[i].name, &hits[i].attr};
+        for (int k = 0; k < 2; k++) {
+            memcpy(to, s[k]->p, s[k]->len);
+            s[k]->p = to;
+            to += s[k]->len;
+        }
+    }
+    return 0;
+}
+
+int vec_search(const struct vec_index *v, const struct vec_query *q, struct vec_result *r, struct err *err)
+{
+    *r = (struct vec_result){0};
+    int rc = check_query(v, q, err);
+    if (rc < 0)
+        return rc;
+    int ticket = epoch_begin();
+    struct searcher *s = searcher_get(vec_top(v));
+    gather(v, s, q);
+    uint32_t n = settle(v, q, s->best.a, s->best.n);
+    if (cancelled(q))
+        rc = err_set(err, ERR_CANCELLED, "the search was cancelled");
+    else
+        rc = vec_check(v, err);
+    if (rc == 0)
+        rc = copy_out(v, q, s->best.a, n, r, err);
+    epoch_end(ticket);
+    r->distances = s->distances;
+    return rc;
+}
+
+void vec_result_release(struct vec_result *r)
+{
+    mem_free(r->hits);
+    mem_free(r->text);
+    *r = (struct vec_result){0};
+}

@@ -1,0 +1,74 @@
+/* A model of an index that is too simple to be wrong: arrays and a full scan. For the tests of this folder. */
+#ifndef TESTS_VEC_NAIVE_H
+#define TESTS_VEC_NAIVE_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "vec/vec.h"
+
+struct naive {
+    uint32_t slots, dim; /* element i is called "e<i>" */
+    bool *live;
+    float *x;
+    char (*attr)[32];
+    uint64_t count;
+};
+
+static inline struct naive *naive_create(uint32_t slots, uint32_t dim)
+{
+    struct naive *n = mem_zero(sizeof *n);
+    n->slots = slots;
+    n->dim = dim;
+    n->live = mem_zero(slots);
+    n->x = mem_zero((size_t)slots * dim * sizeof(float));
+    n->attr = mem_zero((size_t)slots * 32);
+    return n;
+}
+
+static inline void naive_destroy(struct naive *n)
+{
+    mem_free(n->live);
+    mem_free(n->x);
+    mem_free(n->attr);
+    mem_free(n);
+}
+
+static inline struct slice naive_name(uint32_t i, char to[16])
+{
+    return slice_of(to, (size_t)snprintf(to, 16, "e%u", i));
+}
+
+static inline uint32_t naive_number(struct slice name)
+{
+    char t[16] = {0};
+    memcpy(t, name.p, name.len < 15 ? name.len : 15);
+    return (uint32_t)atoi(t + 1);
+}
+
+static inline double naive_score(enum vec_metric m, const float *a, const float *b, uint32_t dim)
+{
+    double dot = 0, aa = 0, bb = 0, l2 = 0;
+    for (uint32_t i = 0; i < dim; i++) {
+        dot += (double)a[i] * b[i];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+        l2 += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    }
+    if (m == VEC_L2)
+        return sqrt(l2);
+    if (m == VEC_IP)
+        return dot;
+    return aa > 0 && bb > 0 ? (1 + dot / sqrt(aa) / sqrt(bb)) / 2 : 0.5;
+}
+
+static inline void random_vector(struct rng *r, float *to, uint32_t dim)
+{
+    for (uint32_t i = 0; i < dim; i++)
+        to[i] = (float)(rng_double(r) * 2 - 1);
+}
+
+#endif

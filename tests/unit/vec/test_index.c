@@ -1,0 +1,263 @@
+/* The index in memory: elements, searches, input checks, and random operations against a naive model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "vec/filter.h"
+#include "naive.h"
+
+static struct vec_index *make(struct vec_config c)
+{
+    struct vec_index *v = NULL;
+    struct err err = {0};
+    c.seed = c.seed ? c.seed : 42;
+    assert_int_equal(vec_create(&v, &c, &err), 0);
+    return v;
+}
+
+static void verify(const struct vec_index *v)
+{
+    struct err err = {0};
+    if (vec_verify(v, &err) != 0)
+        fail_msg("%s", err.msg);
+}
+
+static int add(struct vec_index *v, const char *name, const float *x, const char *attr)
+{
+    struct err err = {0};
+    struct slice a = attr ? slice_str(attr) : (struct slice){0};
+    return vec_add(v, slice_str(name), x, vec_dim(v), a, &err);
+}
+
+static void elements_come_change_and_go(void **state)
+{
+    struct vec_index *v = make((struct vec_config){.dim = 3});
+    float x[3] = {3, 0, 4}, y[3] = {0, 2, 0}, got[3];
+    struct slice attr;
+    assert_int_equal(add(v, "a", x, "{\"n\":1}"), VEC_ADDED);
+    assert_int_equal(add(v, "b", y, NULL), VEC_ADDED);
+    assert_int_equal(vec_count(v), 2);
+    assert_true(vec_get_vector(v, SLICE("a"), got));
+    assert_true(fabsf(got[0] - 3) < 1e-5 && got[1] == 0 && fabsf(got[2] - 4) < 1e-5);
+    assert_int_equal(add(v, "a", y, NULL), VEC_UPDATED); /* keeps the attributes */
+    assert_true(vec_get_attr(v, SLICE("a"), &attr) && slice_eq(attr, SLICE("{\"n\":1}")));
+    assert_true(vec_get_vector(v, SLICE("a"), got) && got[0] == 0 && got[1] == 2);
+    assert_int_equal(vec_set_attr(v, SLICE("a"), SLICE(""), NULL), 1);
+    assert_true(vec_get_attr(v, SLICE("a"), &attr) && attr.len == 0);
+    assert_int_equal(vec_set_attr(v, SLICE("nobody"), SLICE("x"), NULL), 0);
+    assert_false(vec_get_attr(v, SLICE("nobody"), &attr));
+    assert_int_equal(vec_set_attr(v, SLICE("b"), SLICE("not json"), NULL), 1);
+    struct vec_stats s;
+    vec_stats(v, &s);
+    assert_int_equal(s.count, 2);
+    assert_int_equal(s.with_attr, 1);
+    assert_int_equal(s.node_uid, 3);
+    assert_int_equal(s.config.m, 16);
+    verify(v);
+    assert_true(vec_remove(v, SLICE("a")));
+    assert_false(vec_remove(v, SLICE("a")));
+    assert_false(vec_contains(v, SLICE("a")));
+    assert_true(vec_remove(v, SLICE("b")));
+    assert_int_equal(vec_count(v), 0);
+    verify(v);
+    struct vec_query q = {.x = x, .dim = 3, .k = 5};
+    struct vec_result r;
+    assert_int_equal(vec_search(v, &q, &r, NULL), 0);
+    assert_int_equal(r.count, 0);
+    vec_result_release(&r);
+    vec_unref(v);
+}
+
+static void scores_of_each_metric(void **state)
+{
+    float x[2] = {3, 4}, same[2] = {6, 8}, zero[2] = {0, 0}, back[2] = {-3, -4};
+    static const struct {
+        enum vec_metric metric;
+        double same, zero, back;
+    } want[] = {{VEC_COSINE, 1, 0.5, 0}, {VEC_L2, 5, 5, 10}, {VEC_IP, 50, 0, -25}};
+    for (size_t i = 0; i < 3; i++) {
+        struct vec_index *v = make((struct vec_config){.dim = 2, .metric = want[i].metric});
+        add(v, "same", same, NULL);
+        add(v, "zero", zero, NULL);
+        add(v, "back", back, NULL);
+        struct vec_query q = {.x = x, .dim = 2, .k = 3};
+        struct vec_result r;
+        assert_int_equal(vec_search(v, &q, &r, NULL), 0);
+        assert_int_equal(r.count, 3);
+        for (uint32_t k = 0; k < 3; k++) {
+            double s = r.hits[k].score, w = slice_eq(r.hits[k].name, SLICE("same"))   ? want[i].same
+                                            : slice_eq(r.hits[k].name, SLICE("zero")) ? want[i].zero
+                                                                                      : want[i].back;
+            assert_true(fabs(s - w) < 1e-5);
+            assert_true(k == 0 || (want[i].metric == VEC_L2 ? s >= r.hits[k - 1].score : s <= r.hits[k - 1].score));
+        }
+        vec_result_release(&r);
+        q.has_radius = true;
+        q.radius = want[i].metric == VEC_L2 ? 6 : want[i].zero;
+        assert_int_equal(vec_search(v, &q, &r, NULL), 0);
+        assert_int_equal(r.count, 2);
+        vec_result_release(&r);
+        vec_unref(v);
+    }
+}
+
+static void bad_input_is_refused(void **state)
+{
+    struct vec_index *v = make((struct vec_config){.dim = 2});
+    struct vec_index *none = NULL;
+    struct err err = {0};
+    float x[3] = {1, 2, 3}, nan[2] = {NAN, 0}, inf[2] = {0, -INFINITY};
+    static char big[VEC_MAX_ATTR + 2];
+    assert_int_equal(vec_add(v, SLICE("a"), x, 3, SLICE(""), &err), ERR_INVALID);
+    assert_string_equal(err.msg, "Vector dimension mismatch - got 3 but set has 2");
+    assert_int_equal(vec_add(v, SLICE("a"), nan, 2, SLICE(""), &err), ERR_INVALID);
+    assert_int_equal(vec_add(v, SLICE("a"), inf, 2, SLICE(""), &err), ERR_INVALID);
+    assert_int_equal(vec_add(v, SLICE(""), x, 2, SLICE(""), &err), ERR_INVALID);
+    assert_int_equal(vec_add(v, slice_of(big, VEC_MAX_NAME + 1), x, 2, SLICE(""), &err), ERR_INVALID);
+    assert_int_equal(vec_add(v, SLICE("a"), x, 2, slice_of(big, VEC_MAX_ATTR + 1), &err), ERR_INVALID);
+    assert_int_equal(vec_count(v), 0);
+    assert_int_equal(vec_add(v, slice_of(big, VEC_MAX_NAME), x, 2, slice_of(big, VEC_MAX_ATTR), &err), VEC_ADDED);
+    struct vec_query q = {.x = x, .dim = 3, .k = 1};
+    struct vec_result r;
+    assert_int_equal(vec_search(v, &q, &r, &err), ERR_INVALID);
+    q = (struct vec_query){.x = x, .dim = 2, .k = 0};
+    assert_int_equal(vec_search(v, &q, &r, &err), ERR_INVALID);
+    q = (struct vec_query){.x = nan, .dim = 2, .k = 1};
+    assert_int_equal(vec_search(v, &q, &r, &err), ERR_INVALID);
+    assert_null(r.hits);
+    static const struct vec_config bad[] = {{.dim = 0},
+                                            {.dim = VEC_MAX_DIM + 1},
+                                            {.dim = 1, .m = 3},
+                                            {.dim = 1, .m = VEC_MAX_M + 1},
+                                            {.dim = 1, .metric = 9}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(vec_create(&none, &bad[i], &err), ERR_INVALID);
+    verify(v);
+    vec_unref(v);
+}
+
+/* What the index says must be what the model says; what it finds must be nearly what a full scan finds. */
+static void compare(struct vec_index *v, const struct naive *n, struct rng *r, enum vec_metric metric, double *recall)
+{
+    char t[16];
+    float x[64];
+    struct vec_query q = {.x = x, .dim = n->dim, .k = 10, .with_attr = true}, truth = q;
+    truth.exact = true;
+    struct vec_result a, b;
+    random_vector(r, x, n->dim);
+    assert_int_equal(vec_search(v, &q, &a, NULL), 0);
+    assert_int_equal(vec_search(v, &truth, &b, NULL), 0);
+    assert_int_equal(b.count, n->count < 10 ? n->count : 10);
+    double worst = b.count ? b.hits[b.count - 1].score : 0;
+    uint32_t good = 0, better = 0;
+    for (uint32_t i = 0; i < a.count; i++) {
+        uint32_t e = naive_number(a.hits[i].name);
+        assert_true(n->live[e]); /* a removed element is never found */
+        assert_true(slice_eq(a.hits[i].attr, slice_str(n->attr[e])));
+        assert_true(fabs(a.hits[i].score - naive_score(metric, x, n->x + (size_t)e * n->dim, n->dim)) < 1e-4);
+        good += metric == VEC_L2 ? a.hits[i].score <= worst : a.hits[i].score >= worst;
+    }
+    for (uint32_t e = 0; e < n->slots; e++) /* the truth is true */
+        if (n->live[e]) {
+            double s = naive_score(metric, x, n->x + (size_t)e * n->dim, n->dim);
+            better += metric == VEC_L2 ? s < worst - 1e-5 : s > worst + 1e-5;
+        }
+    assert_true(b.count == 0 || better < b.count);
+    *recall += b.count ? (double)good / b.count : 1;
+    vec_result_release(&a);
+    vec_result_release(&b);
+    uint32_t e = (uint32_t)rng_below(r, n->slots);
+    assert_int_equal(vec_contains(v, naive_name(e, t)), n->live[e]);
+}
+
+static void put(struct vec_index *v, struct naive *n, struct rng *r, uint32_t e)
+{
+    char t[16];
+    struct slice name = naive_name(e, t);
+    float *x = n->x + (size_t)e * n->dim;
+    random_vector(r, x, n->dim);
+    if (rng_below(r, 50) == 0) /* a zero vector */
+        memset(x, 0, n->dim * sizeof *x);
+    if (rng_below(r, 50) == 0) /* a twin */
+        memcpy(x, n->x, n->dim * sizeof *x);
+    assert_int_equal(vec_add(v, name, x, n->dim, (struct slice){0}, NULL), n->live[e] ? VEC_UPDATED : VEC_ADDED);
+    if (!n->live[e])
+        n->attr[e][0] = 0;
+    n->count += !n->live[e];
+    n->live[e] = true;
+}
+
+static void change(struct vec_index *v, struct naive *n, struct rng *r, uint32_t removes)
+{
+    char t[16];
+    uint32_t e = (uint32_t)rng_below(r, n->slots), what = (uint32_t)rng_below(r, 10);
+    struct slice name = naive_name(e, t);
+    if (what < removes) {
+        assert_int_equal(vec_remove(v, name), n->live[e]);
+        n->count -= n->live[e];
+        n->live[e] = false;
+    } else if (what == 9) {
+        char attr[32];
+        snprintf(attr, sizeof attr, "{\"n\":%u}", (unsigned)rng_below(r, 100));
+        assert_int_equal(vec_set_attr(v, name, slice_str(attr), NULL), n->live[e]);
+        if (n->live[e])
+            strcpy(n->attr[e], attr);
+    } else {
+        put(v, n, r, e);
+    }
+    assert_int_equal(vec_count(v), n->count);
+}
+static void random_operations(void **state)
+{
+    static const struct {
+        uint32_t slots, dim, m, ops;
+        enum vec_metric metric;
+        enum vec_kind kind;
+    } shape[] = {{40, 3, 4, 6000, VEC_L2, VEC_HNSW},          {2500, 8, 8, 12000, VEC_L2, VEC_HNSW},
+                 {2500, 16, 16, 10000, VEC_COSINE, VEC_HNSW}, {1500, 12, 16, 6000, VEC_IP, VEC_HNSW},
+                 {500, 1, 4, 4000, VEC_COSINE, VEC_HNSW},     {1500, 5, 4, 8000, VEC_L2, VEC_FLAT}};
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
+        struct rng r;
+        rng_seed(&r, 100 + i);
+        struct vec_index *v = make((struct vec_config){.dim = shape[i].dim,
+                                                       .m = shape[i].m,
+                                                       .metric = shape[i].metric,
+                                                       .kind = shape[i].kind,
+                                                       .ef_construction = 100});
+        struct naive *n = naive_create(shape[i].slots, shape[i].dim);
+        double recall = 0;
+        uint32_t compared = 0;
+        for (uint32_t e = 0; e < shape[i].slots * 4 / 5; e++)
+            put(v, n, &r, e);
+        for (uint32_t op = 0; op < shape[i].ops; op++) {
+            change(v, n, &r, op / 1000 % 2 ? 5 : 2);
+            if (op % 20 == 0) {
+                compare(v, n, &r, shape[i].metric, &recall);
+                compared++;
+            }
+            if (op % 500 == 0)
+                verify(v);
+        }
+        printf("%u slots, %u dims: recall %.4f\n", shape[i].slots, shape[i].dim, recall / compared);
+        assert_true(recall / compared > (shape[i].metric == VEC_IP ? 0.9 : 0.97));
+        char t[16];
+        for (uint32_t e = 0; e < shape[i].slots; e++)
+            vec_remove(v, naive_name(e, t));
+        assert_int_equal(vec_count(v), 0);
+        verify(v);
+        naive_destroy(n);
+        vec_unref(v);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(elements_come_change_and_go),
+        cmocka_unit_test(scores_of_each_metric),
+        cmocka_unit_test(bad_input_is_refused),
+        cmocka_unit_test(random_operations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
