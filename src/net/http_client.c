@@ -1,0 +1,794 @@
+/* The outbound HTTP client on libcurl's multi interface.
+ *
+ *     loop                                   worker thread (one multi handle each)
+ *     http_start ──► inbox (mutex) ──wakeup──► curl_multi_poll / perform
+ *     callbacks ◄── outbox (mutex) ◄─loop_post─┘ head, piece, end messages
+ *
+ * Built for a thousand model streams at once, each a small piece every few milliseconds: a round of the worker puts all
+ * its messages in the outbox, joins pieces of one call that the loop has not yet fetched, and posts to the loop once
+ * per batch, not once per piece.
+ *
+ * Who owns a call: one reference is the loop's (dropped after end()), one the worker's (dropped after it queued the end
+ * message), one each command in the inbox. `cancelled`, `unread` and `paused` are the only fields both sides touch.
+ *
+ * Backpressure: a stream stops being read when UNREAD_MAX bytes of it wait for the loop. The worker sets `paused` and
+ * then looks at `unread` again; the loop lowers `unread` and then looks at `paused`: one of them sees it. */
+#include "net/http_client.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/mem.h"
+
+#define UNREAD_MAX (1u << 20)
+#define HEAD_MAX   (64u << 10)
+#define HOST_MAX   128
+#define CONNECT_MS 10000
+#define TIMEOUT_MS 600000
+#define IDLE_MAX   256 /* connections a worker keeps open for later calls */
+#define REPLY_MAX  (64u << 20)
+
+enum msg_kind { MSG_HEAD, MSG_PIECE, MSG_END };
+
+struct msg {
+    struct list link;
+    enum msg_kind kind;
+    int status;
+    struct http_call *call;
+    struct buf bytes; /* MSG_HEAD, MSG_PIECE */
+    struct http_end *end;
+};
+
+/* Messages for the loop. It lives longer than its client when a post is still on its way. */
+struct outbox {
+    pthread_mutex_t lock;
+    struct list msgs;
+    bool posted;  /* a drain is on its way to the loop */
+    bool closing; /* the client drains it itself: no more posts */
+    bool orphan;  /* the client is gone: the drain on its way frees this */
+};
+
+struct worker {
+    pthread_t thread;
+    CURLM *multi;
+    struct http_client *client;
+    pthread_mutex_t lock; /* inbox, stop */
+    struct list inbox;
+    bool stop;
+    struct list calls; /* worker only: in the multi handle */
+    _Atomic uint64_t connections;
+};
+
+struct http_client {
+    struct loop *loop;
+    struct outbox *out;
+    struct worker *workers;
+    int nworkers, next;
+    int calls;
+    uint64_t started;
+};
+
+struct http_call {
+    atomic_int refs;
+    atomic_bool cancelled;
+    atomic_bool paused;
+    atomic_size_t unread;
+
+    struct http_client *client;
+    struct worker *worker;
+    const struct http_ops *ops;
+    void *arg;
+
+    /* the request, written once before the worker sees it */
+    char *url, *method;
+    char host[HOST_MAX];
+    struct buf body;
+    struct curl_slist *headers;
+    int connect_ms, timeout_ms;
+    size_t max_reply;
+    bool allow_private, stream;
+
+    /* the worker's */
+    struct list link; /* worker->calls */
+    CURL *easy;
+    struct buf head, reply;
+    struct msg *open_piece; /* still in the outbox: pieces may be added to it; guarded by the outbox's lock */
+    size_t received;
+    int status;
+    bool refused, head_too_big, reply_too_big, ended;
+    char error[CURL_ERROR_SIZE];
+};
+
+enum command_kind { CMD_START, CMD_CANCEL, CMD_UNPAUSE };
+
+struct command {
+    struct list link;
+    enum command_kind kind;
+    struct http_call *call;
+};
+
+static void call_unref(struct http_call *c)
+{
+    if (atomic_fetch_sub(&c->refs, 1) != 1)
+        return;
+    mem_free(c->url);
+    mem_free(c->method);
+    buf_release(&c->body);
+    buf_release(&c->head);
+    buf_release(&c->reply);
+    curl_slist_free_all(c->headers);
+    mem_free(c);
+}
+
+/* ---- addresses ---- */
+
+static bool v4_is_public(uint32_t a)
+{
+    static const struct {
+        uint32_t net;
+        int bits;
+    } special[] = {
+        {0x00000000, 8},  /* this network */
+        {0x0a000000, 8},  /* private */
+        {0x64400000, 10}, /* carrier-grade NAT; some clouds keep their metadata here */
+        {0x7f000000, 8},  /* loopback */
+        {0xa9fe0000, 16}, /* link-local, cloud metadata */
+        {0xac100000, 12}, /* private */
+        {0xc0000000, 24}, /* protocol assignments */
+        {0xc0000200, 24}, /* documentation */
+        {0xc0586300, 24}, /* 6to4 relays */
+        {0xc0a80000, 16}, /* private */
+        {0xc6120000, 15}, /* benchmarks */
+        {0xc6336400, 24}, /* documentation */
+        {0xcb007100, 24}, /* documentation */
+        {0xe0000000, 3},  /* multicast, reserved, broadcast */
+    };
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        if ((a ^ special[i].net) >> (32 - special[i].bits) == 0)
+            return false;
+    return true;
+}
+
+static uint32_t be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Only 2000::/3 is handed out; inside it the forms that carry an IPv4 address are judged by that address. */
+static bool v6_is_public(const uint8_t *a)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}, nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+    if (memcmp(a, mapped, 12) == 0 || memcmp(a, nat64, 12) == 0)
+        return v4_is_public(be32(a + 12));
+    if (a[0] >> 5 != 1)
+        return false;
+    if (a[0] == 0x20 && a[1] == 0x02) /* 6to4 */
+        return v4_is_public(be32(a + 2));
+    uint32_t first = be32(a);
+    if (first >> 9 == 0x20010000u >> 9) /* protocol assignments, Teredo among them */
+        return false;
+    return first != 0x20010db8u && first >> 12 != 0x3fff0000u >> 12; /* documentation */
+}
+
+bool http_address_is_public(const struct sockaddr *sa)
+{
+    if (sa->sa_family == AF_INET)
+        return v4_is_public(ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr));
+    if (sa->sa_family == AF_INET6)
+        return v6_is_public(((const struct sockaddr_in6 *)sa)->sin6_addr.s6_addr);
+    return false;
+}
+
+/* curl is about to open a connection: the address is the one that was resolved. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct http_call *c = arg;
+    if (!c->allow_private && !http_address_is_public(&a->addr)) {
+        c->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    c->worker->connections++;
+    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+/* curl is about to send the request, perhaps over a connection that another request was allowed to open. */
+static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+    struct http_call *c = arg;
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (c->allow_private)
+        return CURL_PREREQFUNC_OK;
+    if (inet_pton(AF_INET, remote_ip, &v4.sin_addr) == 1 && http_address_is_public((struct sockaddr *)&v4))
+        return CURL_PREREQFUNC_OK;
+    if (inet_pton(AF_INET6, remote_ip, &v6.sin6_addr) == 1 && http_address_is_public((struct sockaddr *)&v6))
+        return CURL_PREREQFUNC_OK;
+    c->refused = true;
+    return CURL_PREREQFUNC_ABORT;
+}
+
+/* ---- messages to the loop ---- */
+
+static void deliver(struct http_client *client, struct msg *m);
+
+static void drain(struct outbox *o, struct http_client *client)
+{
+    struct list batch;
+    list_init(&batch);
+    pthread_mutex_lock(&o->lock);
+    o->posted = false;
+    if (!list_empty(&o->msgs)) {
+        batch = o->msgs;
+        batch.next->prev = batch.prev->next = &batch;
+        list_init(&o->msgs);
+    }
+    list_each (n, &batch)
+        list_entry(n, struct msg, link)->call->open_piece = NULL;
+    pthread_mutex_unlock(&o->lock);
+    list_each_safe (n, &batch)
+        deliver(client, list_entry(n, struct msg, link));
+}
+
+struct drain_post {
+    struct outbox *out;
+    struct http_client *client;
+};
+
+static void outbox_free(struct outbox *o)
+{
+    pthread_mutex_destroy(&o->lock);
+    mem_free(o);
+}
+
+static void on_drain(void *arg)
+{
+    struct drain_post p = *(struct drain_post *)arg;
+    mem_free(arg);
+    if (p.out->orphan)
+        outbox_free(p.out);
+    else
+        drain(p.out, p.client);
+}
+
+/* With the outbox locked; returns whether the caller must post once it has let go of the lock. */
+static bool outbox_add(struct outbox *o, struct msg *m)
+{
+    list_add_tail(&o->msgs, &m->link);
+    bool post = !o->posted && !o->closing;
+    o->posted |= post;
+    return post;
+}
+
+static void post_drain(struct http_client *client)
+{
+    struct drain_post *p = mem_alloc(sizeof *p);
+    *p = (struct drain_post){client->out, client};
+    loop_post(client->loop, on_drain, p);
+}
+
+static void send_msg(struct http_call *c, struct msg *m)
+{
+    struct outbox *o = c->client->out;
+    pthread_mutex_lock(&o->lock);
+    c->open_piece = m->kind == MSG_PIECE ? m : NULL;
+    bool post = outbox_add(o, m);
+    pthread_mutex_unlock(&o->lock);
+    if (post)
+        post_drain(c->client);
+}
+
+static struct msg *msg_create(struct http_call *c, enum msg_kind kind)
+{
+    struct msg *m = mem_zero(sizeof *m);
+    m->kind = kind;
+    m->call = c;
+    m->status = c->status;
+    return m;
+}
+
+static void send_piece(struct http_call *c, const char *p, size_t n)
+{
+    struct outbox *o = c->client->out;
+    atomic_fetch_add(&c->unread, n);
+    pthread_mutex_lock(&o->lock);
+    bool joined = c->open_piece && buf_add(&c->open_piece->bytes, p, n);
+    pthread_mutex_unlock(&o->lock);
+    if (joined)
+        return;
+    struct msg *m = msg_create(c, MSG_PIECE);
+    buf_add(&m->bytes, p, n);
+    send_msg(c, m);
+}
+
+/* ---- what curl calls, on the worker ---- */
+
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+    struct http_call *c = arg;
+    n *= size;
+    if (n >= 5 && memcmp(p, "HTTP/", 5) == 0) /* a new head: after 100 Continue, or of the only reply */
+        buf_clear(&c->head);
+    if (!buf_add(&c->head, p, n)) {
+        c->head_too_big = true;
+        return 0;
+    }
+    bool last = n <= 2 && (p[0] == '\r' || p[0] == '\n');
+    long status = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (last && status >= 200 && c->status == 0) {
+        c->status = (int)status;
+        if (c->ops->head) {
+            struct msg *m = msg_create(c, MSG_HEAD);
+            buf_add(&m->bytes, c->head.p, c->head.len);
+            send_msg(c, m);
+        }
+    }
+    return n;
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+    struct http_call *c = arg;
+    n *= size;
+    if (n > c->max_reply - c->received) {
+        c->reply_too_big = true;
+        return 0;
+    }
+    if (c->stream && atomic_load(&c->unread) >= UNREAD_MAX) {
+        atomic_store(&c->paused, true);
+        if (atomic_load(&c->unread) >= UNREAD_MAX || !atomic_exchange(&c->paused, false))
+            return CURL_WRITEFUNC_PAUSE; /* curl keeps these bytes and gives them again */
+    }
+    c->received += n;
+    if (c->stream)
+        send_piece(c, p, n);
+    else
+        buf_add(&c->reply, p, n);
+    return n;
+}
+
+/* ---- the end of a transfer ---- */
+
+static void describe(struct http_call *c, CURLcode r, struct http_end *e)
+{
+    long os = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os);
+    const char *where = c->status ? "in the middle of the reply" : "before it answered";
+    if (c->refused) {
+        err_set(&e->err, ERR_INVALID, "the address of %s is not public and this request may only go to public ones",
+                c->host);
+        return;
+    }
+    if (c->reply_too_big || c->head_too_big) {
+        err_set(&e->err, ERR_UPSTREAM, "the reply of %s is over the limit of %zu bytes", c->host,
+                c->head_too_big ? (size_t)HEAD_MAX : c->max_reply);
+        return;
+    }
+    e->may_retry = c->status == 0;
+    switch (r) {
+    case CURLE_OPERATION_TIMEDOUT: {
+        double connected = 0;
+        curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME, &connected);
+        e->timed_out = true;
+        if (connected == 0 && c->connect_ms < c->timeout_ms)
+            err_set(&e->err, ERR_UPSTREAM, "could not connect to %s: timed out after %d ms", c->host, c->connect_ms);
+        else
+            err_set(&e->err, ERR_UPSTREAM, "%s timed out after %d ms", c->host, c->timeout_ms);
+        return;
+    }
+    case CURLE_COULDNT_RESOLVE_HOST:
+        err_set(&e->err, ERR_UPSTREAM, "the name %s could not be resolved", c->host);
+        return;
+    case CURLE_COULDNT_CONNECT:
+        err_set(&e->err, ERR_UPSTREAM, "could not connect to %s%s%s", c->host, os ? ": " : "",
+                os ? strerror((int)os) : "");
+        return;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        e->may_retry = false;
+        err_set(&e->err, ERR_UPSTREAM, "the TLS certificate of %s was not accepted: %s", c->host, c->error);
+        return;
+    case CURLE_SSL_CONNECT_ERROR: err_set(&e->err, ERR_UPSTREAM, "TLS with %s failed: %s", c->host, c->error); return;
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM: err_set(&e->err, ERR_UPSTREAM, "%s closed the connection %s", c->host, where); return;
+    default:
+        err_set(&e->err, ERR_UPSTREAM, "%s failed %s: %s", c->host, where,
+                c->error[0] ? c->error : curl_easy_strerror(r));
+    }
+}
+
+/* Takes the call out of the worker; `cancelled` is for calls that did not end by themselves. */
+static void finish(struct http_call *c, CURLcode r, bool cancelled)
+{
+    struct msg *m = msg_create(c, MSG_END);
+    struct http_end *e = m->end = mem_zero(sizeof *e);
+    curl_off_t first = 0, total = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
+    curl_easy_getinfo(c->easy, CURLINFO_TOTAL_TIME_T, &total);
+    e->status = c->status;
+    e->us_first = c->status ? first : -1;
+    e->us_total = total;
+    if (cancelled)
+        err_set(&e->err, ERR_CANCELLED, "the call to %s was cancelled", c->host);
+    else if (r != CURLE_OK)
+        describe(c, r, e);
+    curl_multi_remove_handle(c->worker->multi, c->easy);
+    curl_easy_cleanup(c->easy);
+    c->easy = NULL;
+    c->ended = true;
+    list_del(&c->link);
+    send_msg(c, m);
+    call_unref(c);
+}
+
+/* ---- the worker ---- */
+
+static void set_options(struct http_call *c)
+{
+    CURL *e = c->easy;
+    bool tls = strncasecmp(c->url, "https:", 6) == 0;
+    curl_easy_setopt(e, CURLOPT_URL, c->url);
+    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(e, CURLOPT_PROXY, "");
+    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(e, CURLOPT_PIPEWAIT, tls ? 1L : 0L);
+    curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_ms);
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)c->timeout_ms);
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
+    curl_easy_setopt(e, CURLOPT_USERAGENT, "skald");
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->error);
+    curl_easy_setopt(e, CURLOPT_PRIVATE, c);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
+    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
+    curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
+    if (!c->stream) /* a compressed stream would come in lumps */
+        curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
+    if (c->body.len || strcmp(c->method, "POST") == 0) {
+        curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->body.len ? c->body.p : "");
+        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body.len);
+    }
+    if (strcmp(c->method, "HEAD") == 0)
+        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    else if (strcmp(c->method, "POST") != 0)
+        curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->method);
+}
+
+static void begin(struct worker *w, struct http_call *c)
+{
+    c->easy = curl_easy_init();
+    assert(c->easy);
+    set_options(c);
+    list_add_tail(&w->calls, &c->link);
+    CURLMcode r = curl_multi_add_handle(w->multi, c->easy);
+    assert(r == CURLM_OK);
+}
+
+static void obey(struct worker *w, struct command *cmd)
+{
+    struct http_call *c = cmd->call;
+    if (cmd->kind == CMD_START) {
+        atomic_fetch_add(&c->refs, 1); /* the worker's own */
+        begin(w, c);
+    } else if (!c->ended && cmd->kind == CMD_CANCEL) {
+        finish(c, CURLE_OK, true);
+    } else if (!c->ended) {
+        curl_easy_pause(c->easy, CURLPAUSE_CONT);
+    }
+    call_unref(c);
+    mem_free(cmd);
+}
+
+/* Takes the inbox; false when the client stops. */
+static bool read_inbox(struct worker *w)
+{
+    struct list batch;
+    list_init(&batch);
+    pthread_mutex_lock(&w->lock);
+    if (!list_empty(&w->inbox)) {
+        batch = w->inbox;
+        batch.next->prev = batch.prev->next = &batch;
+        list_init(&w->inbox);
+    }
+    bool stop = w->stop;
+    pthread_mutex_unlock(&w->lock);
+    list_each_safe (n, &batch)
+        obey(w, list_entry(n, struct command, link));
+    return !stop;
+}
+
+static void reap(struct worker *w)
+{
+    CURLMsg *m;
+    int left;
+    while ((m = curl_multi_info_read(w->multi, &left))) {
+        struct http_call *c = NULL;
+        CURLcode r = m->data.result;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+        if (m->msg == CURLMSG_DONE)
+            finish(c, r, false);
+    }
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    pthread_setname_np(pthread_self(), "skald-http");
+    while (read_inbox(w)) {
+        int running;
+        curl_multi_perform(w->multi, &running);
+        reap(w);
+        curl_multi_poll(w->multi, NULL, 0, 60000, NULL);
+    }
+    list_each_safe (n, &w->calls)
+        finish(list_entry(n, struct http_call, link), CURLE_OK, true);
+    return NULL;
+}
+
+/* ---- the loop's side ---- */
+
+static void command(struct http_call *c, enum command_kind kind)
+{
+    struct worker *w = c->worker;
+    struct command *cmd = mem_alloc(sizeof *cmd);
+    cmd->kind = kind;
+    cmd->call = c;
+    atomic_fetch_add(&c->refs, 1);
+    pthread_mutex_lock(&w->lock);
+    bool first = list_empty(&w->inbox);
+    list_add_tail(&w->inbox, &cmd->link);
+    pthread_mutex_unlock(&w->lock);
+    if (first)
+        curl_multi_wakeup(w->multi);
+}
+
+static void deliver_piece(struct http_call *c, struct slice bytes)
+{
+    if (!atomic_load(&c->cancelled))
+        c->ops->piece(c->arg, bytes);
+    size_t left = atomic_fetch_sub(&c->unread, bytes.len) - bytes.len;
+    if (left < UNREAD_MAX / 2 && atomic_exchange(&c->paused, false))
+        command(c, CMD_UNPAUSE);
+}
+
+static void deliver_end(struct http_client *client, struct http_call *c, struct http_end *e)
+{
+    e->head = buf_slice(&c->head);
+    e->body = buf_slice(&c->reply);
+    if (atomic_load(&c->cancelled) && e->err.code != ERR_CANCELLED)
+        err_set(&e->err, ERR_CANCELLED, "the call to %s was cancelled", c->host);
+    client->calls--;
+    c->ops->end(c->arg, e);
+    call_unref(c);
+}
+
+static void deliver(struct http_client *client, struct msg *m)
+{
+    struct http_call *c = m->call;
+    if (m->kind == MSG_END)
+        deliver_end(client, c, m->end);
+    else if (m->kind == MSG_PIECE)
+        deliver_piece(c, buf_slice(&m->bytes));
+    else if (!atomic_load(&c->cancelled))
+        c->ops->head(c->arg, m->status, buf_slice(&m->bytes));
+    buf_release(&m->bytes);
+    mem_free(m->end);
+    mem_free(m);
+}
+
+static bool text_is_clean(const char *s, size_t max)
+{
+    size_t n = 0;
+    for (; s[n]; n++)
+        if (n == max || (unsigned char)s[n] < 0x20 || s[n] == 0x7f)
+            return false;
+    return n > 0;
+}
+
+static int take_url(struct http_call *c, const char *url, struct err *err)
+{
+    char *scheme = NULL, *host = NULL;
+    CURLU *u = curl_url();
+    int r = 0;
+    bool clean = text_is_clean(url, 8000) &&
+                 curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+                 curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK;
+    if (clean && strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
+        r = err_set(err, ERR_INVALID, "only http and https URLs can be called, not %.20s", scheme);
+    else if (!clean || curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        r = err_set(err, ERR_INVALID, "the URL is not one that can be called; it should look like https://host/path");
+    else
+        snprintf(c->host, sizeof c->host, "%s", host);
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(u);
+    c->url = mem_strdup(url);
+    return r;
+}
+
+static int take_headers(struct http_call *c, const char *const *headers, struct err *err)
+{
+    for (; headers && *headers; headers++) {
+        const char *colon = strchr(*headers, ':');
+        if (!text_is_clean(*headers, 16000) || !colon || colon == *headers)
+            return err_set(err, ERR_INVALID, "a header of the request is not of the form Name: value, or is too long");
+        c->headers = curl_slist_append(c->headers, *headers);
+    }
+    c->headers = curl_slist_append(c->headers, "Expect:"); /* do not wait for 100 Continue */
+    return 0;
+}
+
+static int take_request(struct http_call *c, const struct http_request *q, struct err *err)
+{
+    c->method = mem_strdup(q->method ? q->method : "GET");
+    for (const char *p = c->method; *p; p++)
+        if (*p < 'A' || *p > 'Z' || p - c->method > 20)
+            return err_set(err, ERR_INVALID,
+                           "the method of an HTTP request is a word in capitals, such as GET or POST");
+    c->connect_ms = q->connect_ms > 0 ? q->connect_ms : CONNECT_MS;
+    c->timeout_ms = q->timeout_ms > 0 ? q->timeout_ms : TIMEOUT_MS;
+    c->max_reply = q->max_reply ? q->max_reply : REPLY_MAX;
+    c->allow_private = q->allow_private;
+    c->stream = q->stream;
+    buf_add(&c->body, q->body.p, q->body.len);
+    buf_init(&c->head, HEAD_MAX);
+    int r = take_url(c, q->url ? q->url : "", err);
+    return r ? r : take_headers(c, q->headers, err);
+}
+
+int http_start(struct http_client *client, const struct http_request *req, const struct http_ops *ops, void *arg,
+               struct http_call **out, struct err *err)
+{
+    struct http_call *c = mem_zero(sizeof *c);
+    atomic_init(&c->refs, 1);
+    list_init(&c->link);
+    c->client = client;
+    c->ops = ops;
+    c->arg = arg;
+    int r = take_request(c, req, err);
+    if (r < 0) {
+        call_unref(c);
+        return r;
+    }
+    c->worker = &client->workers[client->next];
+    client->next = (client->next + 1) % client->nworkers;
+    client->calls++;
+    client->started++;
+    if (out)
+        *out = c;
+    command(c, CMD_START);
+    return 0;
+}
+
+void http_cancel(struct http_call *c)
+{
+    if (!atomic_exchange(&c->cancelled, true))
+        command(c, CMD_CANCEL);
+}
+
+struct slice http_header(struct slice head, const char *name)
+{
+    struct slice found = {"", 0};
+    size_t nlen = strlen(name);
+    for (size_t at = 0; at < head.len;) {
+        const char *line = head.p + at, *lf = memchr(line, '\n', head.len - at);
+        size_t n = lf ? (size_t)(lf - line) : head.len - at;
+        at += n + 1;
+        if (n <= nlen || line[nlen] != ':' || strncasecmp(line, name, nlen) != 0)
+            continue;
+        const char *p = line + nlen + 1, *end = line + n;
+        while (p < end && (*p == ' ' || *p == '\t'))
+            p++;
+        while (end > p && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+            end--;
+        found = slice_of(p, (size_t)(end - p));
+    }
+    return found;
+}
+
+void http_client_load(const struct http_client *c, struct http_client_load *to)
+{
+    *to = (struct http_client_load){c->calls, c->started, 0};
+    for (int i = 0; i < c->nworkers; i++)
+        to->connections += atomic_load(&c->workers[i].connections);
+}
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void start_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+int http_client_create(struct http_client **out, struct loop *l, int threads, struct err *err)
+{
+    assert(threads >= 1);
+    pthread_once(&curl_once, start_curl);
+    struct http_client *c = mem_zero(sizeof *c);
+    c->loop = l;
+    c->out = mem_zero(sizeof *c->out);
+    pthread_mutex_init(&c->out->lock, NULL);
+    list_init(&c->out->msgs);
+    c->workers = mem_zero((size_t)threads * sizeof *c->workers);
+    for (; c->nworkers < threads; c->nworkers++) {
+        struct worker *w = &c->workers[c->nworkers];
+        w->client = c;
+        pthread_mutex_init(&w->lock, NULL);
+        list_init(&w->inbox);
+        list_init(&w->calls);
+        w->multi = curl_multi_init();
+        curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_MAX);
+        int r = w->multi ? pthread_create(&w->thread, NULL, work, w) : ENOMEM;
+        if (r != 0) {
+            curl_multi_cleanup(w->multi);
+            pthread_mutex_destroy(&w->lock);
+            http_client_destroy(c);
+            return err_set(err, ERR_GENERIC, "cannot start a thread for outbound calls: %s", strerror(r));
+        }
+    }
+    *out = c;
+    return 0;
+}
+
+static void stop_worker(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_mutex_unlock(&w->lock);
+    curl_multi_wakeup(w->multi);
+    pthread_join(w->thread, NULL);
+}
+
+void http_client_destroy(struct http_client *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < c->nworkers; i++)
+        stop_worker(&c->workers[i]);
+    bool posted = c->out->posted;
+    c->out->closing = true;
+    while (!list_empty(&c->out->msgs)) { /* an end() may start a call: it is answered in the same way */
+        drain(c->out, c);
+        for (int i = 0; i < c->nworkers; i++) {
+            struct worker *w = &c->workers[i];
+            read_inbox(w);
+            list_each_safe (n, &w->calls)
+                finish(list_entry(n, struct http_call, link), CURLE_OK, true);
+        }
+    }
+    for (int i = 0; i < c->nworkers; i++) {
+        curl_multi_cleanup(c->workers[i].multi);
+        pthread_mutex_destroy(&c->workers[i].lock);
+    }
+    if (posted)
+        c->out->orphan = true; /* the drain on its way frees it */
+    else
+        outbox_free(c->out);
+    mem_free(c->workers);
+    mem_free(c);
+}
