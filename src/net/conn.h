@@ -1,9 +1,9 @@
 /* A connection: one socket, its query buffer and RESP parser below, its output buffer and their limits.
  *
- * Commands come up one at a time through ops->command, as many as arrived in one read (pipelining); replies are appended to
- * conn_out() and written once per turn of the loop. While conn_stop is in force (a parked call) nothing more is parsed and,
- * once the query buffer is full, nothing more is read. While conn_hold is in force (replies that wait for the disk)
- * nothing is written.
+ * Commands come up one at a time through ops->command, as many as arrived in one read (pipelining); replies are
+ * appended to conn_out() and written once per turn of the loop. While conn_stop is in force (a parked call) nothing
+ * more is parsed and, once the query buffer is full, nothing more is read. While conn_hold is in force (replies that
+ * wait for the disk) nothing is written.
  *
  * Thread: loop. */
 #ifndef NET_CONN_H
@@ -28,32 +28,47 @@ struct conn_ops {
     void (*closed)(void *arg); /* the connection is gone (peer, error, limit, conn_close); the last callback */
 };
 
-struct conn_limits {           /* settings, see conn.c */
-    int64_t query_max;         /* client-query-buffer-limit */
-    int64_t bulk_max;          /* proto-max-bulk-len */
-    int64_t out_hard[2], out_soft[2], out_soft_seconds[2]; /* client-output-buffer-limit: [0] normal, [1] pubsub */
+struct conn_limits {                                       /* settings, see conn.c */
+    int64_t query_max;                                     /* client-query-buffer-limit */
+    int64_t bulk_max;                                      /* proto-max-bulk-len */
+    int64_t out_hard[3], out_soft[3], out_soft_seconds[3]; /* client-output-buffer-limit, by enum conn_class; 0: none */
+    int64_t tcp_keepalive;                                 /* seconds; 0: off; for connections to come */
 };
+enum conn_class { CONN_NORMAL, CONN_PUBSUB, CONN_REPLICA };
 extern struct conn_limits conn_limits;
 
-struct conn_host *conn_host_create(struct loop *l);
-void conn_host_destroy(struct conn_host *h); /* closes what is left */
-void conn_host_flush(struct conn_host *h); /* writes pending replies now: the before-sleep hook, in boot order after others */
+struct conn_stats { /* since the start, all hosts */
+    uint64_t in_bytes, out_bytes;
+    uint64_t query_limit_closed, out_limit_closed;
+};
+extern struct conn_stats conn_stats;
 
+struct conn_host *conn_host_create(struct loop *l);
+/* Closes what is left; the connections' closed() and the host's memory come with the next turns of the loop. NULL
+ * allowed. */
+void conn_host_destroy(struct conn_host *h);
+void conn_host_flush(struct conn_host *h); /* writes pending replies now: a before-sleep hook, after those that reply */
+
+/* Takes the accepted sock over and starts to read. arg is what ops get; it may be set later, in the same turn. */
 struct conn *conn_create(struct conn_host *h, struct sock *s, const struct conn_ops *ops, void *arg);
-void conn_set_arg(struct conn *c, void *arg); /* what ops get; conn_create may be given NULL before it is known */
-struct buf *conn_out(struct conn *c); /* append replies here, then conn_wrote() */
-void conn_wrote(struct conn *c);      /* schedules the write for the end of the turn; checks the output limits */
-void conn_stop(struct conn *c);       /* no more commands until conn_go */
-void conn_go(struct conn *c);
+void conn_set_arg(struct conn *c, void *arg);
+void conn_set_guest(struct conn *c, bool on); /* on: small requests only, for who has not authenticated; off at first */
+struct buf *conn_out(struct conn *c);         /* append replies here, then conn_wrote() */
+void conn_wrote(struct conn *c); /* schedules the write for the end of the turn; checks the output limits */
+void conn_stop(struct conn *c);  /* no more commands until conn_go */
+void conn_go(struct conn *c);    /* the next command comes in a later turn, never from inside this call */
 void conn_hold(struct conn *c, bool on);
-void conn_close_soon(struct conn *c); /* after what is in the output buffer was written */
+void conn_close_soon(struct conn *c); /* after what is in the output buffer was written; no more commands from now on */
 void conn_close(struct conn *c);      /* now; closed() follows, not from inside */
 bool conn_closing(const struct conn *c);
 void conn_set_pubsub(struct conn *c, bool on); /* which class of output limits applies */
 struct sock *conn_sock(struct conn *c);
-/* Figures for CLIENT LIST. */
+/* Figures for CLIENT LIST. conn_query_room is what the query buffer could still take without growing, conn_memory all
+ * that the connection has allocated. */
 size_t conn_query_bytes(const struct conn *c);
+size_t conn_query_room(const struct conn *c);
 size_t conn_out_bytes(const struct conn *c);
+size_t conn_memory(const struct conn *c);
 uint64_t conn_in_total(const struct conn *c);
 uint64_t conn_out_total(const struct conn *c);
 int64_t conn_idle_ms(const struct conn *c); /* since the last byte from the peer */

@@ -19,7 +19,7 @@ struct pubsub *pubsub_create(void);
 void pubsub_destroy(struct pubsub *p); /* all subscribers must be gone */
 
 struct pubsub_sub *pubsub_sub_create(struct pubsub *p, pubsub_deliver *deliver, void *arg);
-void pubsub_sub_destroy(struct pubsub_sub *s); /* leaves everything; NULL allowed */
+void pubsub_sub_destroy(struct pubsub_sub *s);                                     /* leaves everything; NULL allowed */
 bool pubsub_join(struct pubsub_sub *s, enum pubsub_kind kind, struct slice name);  /* false: was there already */
 bool pubsub_leave(struct pubsub_sub *s, enum pubsub_kind kind, struct slice name); /* false: was not there */
 size_t pubsub_count(const struct pubsub_sub *s, enum pubsub_kind kind);
