@@ -23,7 +23,7 @@ void pubsub_sub_destroy(struct pubsub_sub *s);                                  
 bool pubsub_join(struct pubsub_sub *s, enum pubsub_kind kind, struct slice name);  /* false: was there already */
 bool pubsub_leave(struct pubsub_sub *s, enum pubsub_kind kind, struct slice name); /* false: was not there */
 size_t pubsub_count(const struct pubsub_sub *s, enum pubsub_kind kind);
-/* Calls fn for each name the subscriber has; fn may leave that name. */
+/* Calls fn for each name the subscriber has; fn may leave that name, which stays readable until fn returns. */
 void pubsub_names(struct pubsub_sub *s, enum pubsub_kind kind, void (*fn)(void *arg, struct slice name), void *arg);
 
 /* Returns how many got it. A subscriber may leave or be destroyed from inside its own delivery, others may not. */
