@@ -99,6 +99,38 @@ size_t num_from_double(char *to, double v)
     return (size_t)n;
 }
 
+bool num_to_long_double(struct slice s, long double *out)
+{
+    char text[NUM_LONG_MAX];
+    if (s.len == 0 || s.len >= sizeof text || memchr(" \t\n\v\f\r", s.p[0], 6))
+        return false;
+    memcpy(text, s.p, s.len);
+    text[s.len] = 0;
+    char *end;
+    errno = 0;
+    long double v = strtold(text, &end);
+    if (end != text + s.len || isnan(v))
+        return false;
+    if (errno == ERANGE && (isinf(v) || fpclassify(v) == FP_ZERO))
+        return false;
+    *out = v;
+    return true;
+}
+
+size_t num_from_long_double(char to[NUM_LONG_MAX], long double v)
+{
+    size_t n = (size_t)snprintf(to, NUM_LONG_MAX, "%.17Lf", v);
+    while (to[n - 1] == '0')
+        n--;
+    if (to[n - 1] == '.')
+        n--;
+    if (n == 2 && to[0] == '-' && to[1] == '0') {
+        to[0] = '0';
+        n = 1;
+    }
+    return n;
+}
+
 bool num_to_bytes(struct slice s, uint64_t *out)
 {
     static const struct {

@@ -22,6 +22,12 @@ size_t num_from_i64(char *to, int64_t v); /* no NUL; returns the length */
 size_t num_from_u64(char *to, uint64_t v);
 size_t num_from_double(char *to, double v); /* shortest text that reads back the same; inf, -inf, nan; no NUL */
 
+/* Extended precision, for INCRBYFLOAT: parsed like num_to_double, printed without exponent and with at most 17 digits after
+ * the point, trailing zeros dropped. */
+#define NUM_LONG_MAX 5120
+bool num_to_long_double(struct slice s, long double *out);
+size_t num_from_long_double(char to[NUM_LONG_MAX], long double v); /* v is finite; no NUL */
+
 /* "1gb", "64mb", "100k", "512": Redis's memory units (k = 1000, kb = 1024). */
 bool num_to_bytes(struct slice s, uint64_t *out);
 
