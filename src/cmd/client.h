@@ -43,7 +43,7 @@ struct client {
     struct call *parked;             /* the call that waits, NULL: none */
     struct multi *multi;             /* queued commands and watched keys; NULL: none ever */
     struct pubsub_sub *sub;          /* subscriptions; NULL: none */
-    uint64_t hold_lsn;               /* replies leave when the journal has synced this far */
+    uint64_t hold_lsn;               /* replies leave when the journal has synced this far; 0: nothing is held */
     struct list hold_link;
 };
 
@@ -53,6 +53,8 @@ void client_destroy(struct client *c);
 struct client *client_by_id(uint64_t id); /* NULL when unknown */
 size_t client_count(void);                /* connected ones */
 struct list *clients_all(void);           /* struct client, by link */
+size_t client_subscriptions(const struct client *c);
+struct pubsub *clients_pubsub(void); /* the server's one */
 void client_line(const struct client *c, struct buf *to); /* one line of CLIENT LIST, no newline */
 
 #endif

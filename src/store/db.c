@@ -345,7 +345,7 @@ static void collect_due(void *arg, void *entry)
 void store_expire_cycle(struct store *s, int64_t budget_us)
 {
     int64_t end = clock_mono_us() + budget_us;
-    if (s->loading)
+    if (s->loading || s->no_active_expire)
         return;
     s->stats.expire_cycles++;
     for (int i = 0; i < s->ndbs; i++, s->expire_db++) {

@@ -58,6 +58,7 @@ struct store {
     struct rng rng;
     unsigned expire_db;  /* which database the active expiry looks at next */
     uint64_t dirty;      /* grows with every change */
+    bool no_active_expire; /* DEBUG SET-ACTIVE-EXPIRE 0 */
     bool loading;        /* replaying: nothing expires by itself, nobody is notified */
     int64_t command_ms;  /* the wall time that the present command sees; 0: read the clock */
     struct {

@@ -1,0 +1,273 @@
+/* Calls that outlive their handler, effects, argument helpers, and commands run from inside the server.
+ *
+ * A parked call: the dispatcher's struct call lives on its stack, so parking copies it with its arguments. From then on the
+ * client points to the copy; when the client goes, the copy's reply is turned to a buffer that nobody reads. */
+#include "cmd/call.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cmd/block.h"
+#include "cmd/call_park.h"
+#include "cmd/client.h"
+#include "cmd/dispatch.h"
+#include "cmd/effects.h"
+
+struct parked {
+    struct call call; /* first: the call is the parked call */
+    struct frame frame;
+    void (*cancel)(struct call *c, void *arg);
+    void *arg;
+    bool cancelled;
+    struct reply nowhere;
+    struct buf discard;
+};
+
+/* ---- effects ---- */
+
+void call_effect_in(struct call *c, struct db *db, int argc, const struct slice *argv)
+{
+    c->flags |= CALL_NO_EFFECT; /* these replace the command itself */
+    if (c->flags & CALL_REPLAY)
+        return;
+    if (c->flags & CALL_PARKED)
+        c->effects = effects_list_add(c->effects, db->id, argc, argv);
+    else
+        effects_add(db->id, argc, argv);
+}
+
+void call_effect(struct call *c, int argc, const struct slice *argv)
+{
+    call_effect_in(c, c->db, argc, argv);
+}
+
+void call_no_effect(struct call *c)
+{
+    c->flags |= CALL_NO_EFFECT;
+}
+
+/* ---- parking ---- */
+
+static const struct slice *copy_argv(int argc, const struct slice *argv)
+{
+    size_t bytes = (size_t)argc * sizeof *argv;
+    for (int i = 0; i < argc; i++)
+        bytes += argv[i].len + 1;
+    struct slice *copy = mem_alloc(bytes);
+    char *p = (char *)(copy + argc);
+    for (int i = 0; i < argc; i++) {
+        if (argv[i].len)
+            memcpy(p, argv[i].p, argv[i].len);
+        p[argv[i].len] = 0;
+        copy[i] = slice_of(p, argv[i].len);
+        p += argv[i].len + 1;
+    }
+    return copy;
+}
+
+struct call *call_park(struct call *c, void (*cancel)(struct call *c, void *arg), void *arg)
+{
+    assert(!(c->flags & (CALL_ATOMIC | CALL_PARKED)) && c->client);
+    struct frame *frame = c->park;
+    struct parked *p = mem_zero(sizeof *p);
+    c->flags |= CALL_PARKED; /* the dispatcher looks at its own copy after the handler */
+    p->call = *c;
+    p->call.argv = copy_argv(c->argc, c->argv);
+    p->call.park = &p->frame;
+    p->frame = (struct frame){frame->entry, p};
+    p->cancel = cancel;
+    p->arg = arg;
+    c->client->parked = &p->call;
+    if (c->client->conn)
+        conn_stop(c->client->conn);
+    return &p->call;
+}
+
+static struct parked *parked_of(struct call *c)
+{
+    struct frame *f = c->park;
+    return f->parked;
+}
+
+bool call_is_orphan(const struct call *c)
+{
+    return c->client == NULL;
+}
+
+void call_orphan(struct call *c)
+{
+    struct parked *p = parked_of(c);
+    c->client->parked = NULL;
+    c->client = NULL;
+    buf_init(&p->discard, 64u << 20);
+    p->nowhere = (struct reply){.out = &p->discard, .resp = c->reply->resp};
+    c->reply = &p->nowhere;
+    if (p->cancel && !p->cancelled) {
+        p->cancelled = true;
+        p->cancel(c, p->arg);
+    }
+}
+
+void call_resume(struct call *c)
+{
+    struct parked *p = parked_of(c);
+    struct client *client = c->client;
+    assert(c->flags & CALL_PARKED);
+    effects_list_emit(c->effects);
+    c->effects = NULL;
+    if (client)
+        client->parked = NULL;
+    dispatch_after(c, p->frame.entry, dispatch_store()->dirty);
+    mem_free((void *)c->argv);
+    buf_release(&p->discard);
+    mem_free(p);
+    if (!client)
+        return;
+    if (client->flags & CLIENT_INTERNAL) {
+        call_inside_finished(client);
+    } else {
+        conn_wrote(client->conn);
+        conn_go(client->conn);
+    }
+}
+
+/* ---- commands from inside ---- */
+
+struct inside {
+    struct client *client;
+    struct buf out;
+    void (*done)(void *arg, struct slice reply);
+    void *arg;
+    struct list link;
+};
+
+static struct client *inside_client(struct db *db, struct buf *out, int resp)
+{
+    struct client *c = client_create(NULL);
+    c->db = db;
+    c->reply = (struct reply){.out = out, .resp = resp};
+    return c;
+}
+
+void call_inside(struct db *db, int argc, const struct slice *argv, struct buf *reply, int resp)
+{
+    struct client *c = inside_client(db, reply, resp);
+    dispatch_queued(c, argc, argv);
+    client_destroy(c);
+}
+
+static struct list insides = {&insides, &insides};
+
+static void inside_end(struct inside *in)
+{
+    struct client *c = in->client;
+    c->reply.out = &in->out;
+    list_del(&in->link);
+    client_destroy(c);
+    in->done(in->arg, buf_slice(&in->out));
+    buf_release(&in->out);
+    mem_free(in);
+}
+
+struct inside *call_inside_async(struct db *db, int argc, const struct slice *argv, int resp,
+                                 void (*done)(void *arg, struct slice reply), void *arg)
+{
+    struct inside *in = mem_zero(sizeof *in);
+    in->done = done;
+    in->arg = arg;
+    in->client = inside_client(db, &in->out, resp);
+    list_add_tail(&insides, &in->link);
+    dispatch_command(in->client, argc, (struct slice *)argv);
+    if (in->client->parked)
+        return in;
+    inside_end(in);
+    return NULL;
+}
+
+void call_inside_finished(struct client *c)
+{
+    list_each(l, &insides) {
+        struct inside *in = list_entry(l, struct inside, link);
+        if (in->client == c) {
+            inside_end(in);
+            return;
+        }
+    }
+}
+
+void call_inside_cancel(struct inside *in)
+{
+    struct call *c = in->client->parked;
+    if (!c)
+        return;
+    struct parked *p = parked_of(c);
+    if (p->cancel && !p->cancelled) {
+        p->cancelled = true;
+        p->cancel(c, p->arg);
+    }
+}
+
+/* ---- arguments ---- */
+
+void call_wrong_type(struct call *c)
+{
+    reply_errorf(c->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void call_syntax(struct call *c)
+{
+    reply_errorf(c->reply, "ERR syntax error");
+}
+
+void call_err(struct call *c, const struct err *e)
+{
+    reply_err(c->reply, e);
+}
+
+bool call_i64(struct call *c, int i, int64_t *out)
+{
+    if (num_to_i64(c->argv[i], out))
+        return true;
+    reply_errorf(c->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_range(struct call *c, int i, int64_t min, int64_t max, int64_t *out)
+{
+    if (!call_i64(c, i, out))
+        return false;
+    if (*out >= min && *out <= max)
+        return true;
+    reply_errorf(c->reply, "ERR value is out of range, must be between %lld and %lld", (long long)min, (long long)max);
+    return false;
+}
+
+bool call_double(struct call *c, int i, double *out)
+{
+    if (num_to_double(c->argv[i], out))
+        return true;
+    reply_errorf(c->reply, "ERR value is not a valid float");
+    return false;
+}
+
+bool call_timeout_ms(struct call *c, int i, int64_t *out)
+{
+    double seconds;
+    if (!num_to_double(c->argv[i], &seconds) || isinf(seconds)) {
+        reply_errorf(c->reply, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    if (seconds < 0) {
+        reply_errorf(c->reply, "ERR timeout is negative");
+        return false;
+    }
+    if (seconds * 1000 > (double)INT64_MAX / 2) {
+        reply_errorf(c->reply, "ERR timeout is out of range");
+        return false;
+    }
+    *out = (int64_t)ceil(seconds * 1000); /* a positive wait never becomes "for ever" */
+    return true;
+}

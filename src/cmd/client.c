@@ -1,0 +1,142 @@
+#include "cmd/client.h"
+
+#include <stdio.h>
+
+#include "auth/user.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cmd/call_park.h"
+#include "cmd/durable.h"
+#include "cmd/multi.h"
+
+static struct list clients = {&clients, &clients};
+static size_t connected;
+static uint64_t next_id = 1;
+static struct store *store;
+static struct pubsub *pubsub;
+
+void clients_boot(struct store *s)
+{
+    store = s;
+    pubsub = pubsub_create();
+}
+
+struct pubsub *clients_pubsub(void)
+{
+    return pubsub;
+}
+
+struct client *client_create(struct conn *conn)
+{
+    struct client *c = mem_zero(sizeof *c);
+    c->conn = conn;
+    c->db = &store->dbs[0];
+    c->reply.resp = 2;
+    c->created_ms = clock_wall_ms();
+    c->last_ms = clock_mono_ms();
+    list_init(&c->link);
+    list_init(&c->hold_link);
+    if (conn) {
+        c->id = next_id++;
+        c->reply.out = conn_out(conn);
+        c->authed = !user_password_needed();
+        list_add_tail(&clients, &c->link);
+        connected++;
+    } else {
+        c->flags = CLIENT_INTERNAL;
+        c->authed = true;
+    }
+    return c;
+}
+
+void client_destroy(struct client *c)
+{
+    if (!c)
+        return;
+    if (c->conn)
+        connected--;
+    c->conn = NULL;
+    if (c->parked)
+        call_orphan(c->parked);
+    multi_release(c);
+    pubsub_sub_destroy(c->sub);
+    list_del(&c->link);
+    list_del(&c->hold_link);
+    mem_free(c->name);
+    mem_free(c->lib_name);
+    mem_free(c->lib_ver);
+    mem_free(c);
+}
+
+struct client *client_by_id(uint64_t id)
+{
+    list_each(l, &clients) {
+        struct client *c = list_entry(l, struct client, link);
+        if (c->id == id)
+            return c;
+    }
+    return NULL;
+}
+
+size_t client_count(void)
+{
+    return connected;
+}
+
+struct list *clients_all(void)
+{
+    return &clients;
+}
+
+size_t client_subscriptions(const struct client *c)
+{
+    if (!c->sub)
+        return 0;
+    return pubsub_count(c->sub, PUBSUB_CHANNEL) + pubsub_count(c->sub, PUBSUB_PATTERN) +
+           pubsub_count(c->sub, PUBSUB_SHARD);
+}
+
+static void flags_text(const struct client *c, char *to)
+{
+    size_t n = 0;
+    if (client_subscriptions(c))
+        to[n++] = 'P';
+    if (c->flags & CLIENT_MULTI)
+        to[n++] = 'x';
+    if (c->parked)
+        to[n++] = 'b';
+    if (c->flags & CLIENT_DIRTY_CAS)
+        to[n++] = 'd';
+    if (c->flags & CLIENT_CLOSE_SOON)
+        to[n++] = 'c';
+    if (sock_is_unix(conn_sock(c->conn)))
+        to[n++] = 'U';
+    if (c->flags & CLIENT_NO_EVICT)
+        to[n++] = 'e';
+    if (c->flags & CLIENT_NO_TOUCH)
+        to[n++] = 'T';
+    if (n == 0)
+        to[n++] = 'N';
+    to[n] = 0;
+}
+
+/* Redis 7.2's fields in Redis's order: tools parse this. */
+void client_line(const struct client *c, struct buf *to)
+{
+    char addr[128], laddr[128], flags[16];
+    int64_t now = clock_mono_ms();
+    struct sock *s = conn_sock(c->conn);
+    sock_name(s, 0, addr, sizeof addr);
+    sock_name(s, 1, laddr, sizeof laddr);
+    flags_text(c, flags);
+    size_t qbuf = conn_query_bytes(c->conn), out = conn_out_bytes(c->conn);
+    buf_addf(to, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%d", (unsigned long long)c->id,
+             addr, laddr, sock_fd(s), c->name ? c->name : "", (long long)(clock_wall_ms() - c->created_ms) / 1000,
+             (long long)(now - c->last_ms) / 1000, flags, c->db->id);
+    buf_addf(to, " sub=%zu psub=%zu ssub=%zu multi=%d watch=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=%zu rbp=%zu",
+             c->sub ? pubsub_count(c->sub, PUBSUB_CHANNEL) : 0, c->sub ? pubsub_count(c->sub, PUBSUB_PATTERN) : 0,
+             c->sub ? pubsub_count(c->sub, PUBSUB_SHARD) : 0, multi_queued(c), multi_watched(c), qbuf, out, out);
+    buf_addf(to, " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+             out, out, sizeof *c + qbuf + out, c->last_cmd ? c->last_cmd : "NULL", c->reply.resp,
+             c->lib_name ? c->lib_name : "", c->lib_ver ? c->lib_ver : "");
+}

@@ -1,0 +1,299 @@
+/* Commands about the server: INFO, CONFIG, TIME, DEBUG, SHUTDOWN and the like. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/glob.h"
+#include "base/info.h"
+#include "base/mem.h"
+#include "base/setting.h"
+#include "cmd/cmd_command.h"
+#include "cmd/cmd_server.h"
+#include "cmd/dispatch.h"
+#include "cmd/durable.h"
+#include "cmd/families.h"
+
+static void info(struct call *c)
+{
+    struct buf text = {0};
+    info_print(&text, c->argv + 1, c->argc - 1);
+    reply_verbatim(c->reply, "txt", buf_slice(&text));
+    buf_release(&text);
+}
+
+/* > TIME
+ * < 1) "*"
+ * < 2) "*"
+ */
+static void time_cmd(struct call *c)
+{
+    int64_t us = clock_wall_us();
+    reply_array(c->reply, 2);
+    reply_bulkf(c->reply, "%lld", (long long)us / 1000000);
+    reply_bulkf(c->reply, "%lld", (long long)us % 1000000);
+}
+
+/* ---- CONFIG ---- */
+
+struct config_get {
+    struct call *c;
+    size_t n;
+};
+
+static void config_get_one(const struct setting *s, void *arg)
+{
+    struct config_get *g = arg;
+    bool wanted = false;
+    for (int i = 2; i < g->c->argc && !wanted; i++) {
+        struct slice pattern = call_arg(g->c, i);
+        wanted = (s->flags & SETTING_HIDDEN) ? slice_is(pattern, s->name)
+                                             : glob_match(pattern, slice_str(s->name), true);
+    }
+    if (!wanted)
+        return;
+    struct buf value = {0};
+    setting_get(s, &value);
+    reply_str(g->c->reply, s->name);
+    reply_bulk(g->c->reply, buf_slice(&value));
+    buf_release(&value);
+    g->n++;
+}
+
+/* > CONFIG GET maxclient?
+ * < 1) "maxclients"
+ * < 2) "10000"
+ */
+static void config_get(struct call *c)
+{
+    struct config_get g = {.c = c};
+    size_t place = reply_defer(c->reply);
+    setting_each(config_get_one, &g);
+    reply_defer_map(c->reply, place, g.n);
+}
+
+#define CONFIG_MAX 64
+
+static bool config_check(struct call *c, const struct setting **s, int n)
+{
+    for (int i = 0; i < n; i++) {
+        s[i] = setting_find(call_arg(c, 2 + 2 * i));
+        if (!s[i]) {
+            reply_errorf(c->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                         (int)call_arg(c, 2 + 2 * i).len, call_arg(c, 2 + 2 * i).p);
+            return false;
+        }
+        for (int k = 0; k < i; k++)
+            if (s[k] == s[i]) {
+                reply_errorf(c->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - duplicate parameter",
+                             s[i]->name);
+                return false;
+            }
+    }
+    return true;
+}
+
+/* All or nothing: what was set before a failing pair is put back.
+ *
+ * > CONFIG SET timeout 60
+ * < OK
+ * > CONFIG GET timeout
+ * < 1) "timeout"
+ * < 2) "60"
+ * > CONFIG SET timeout 0
+ * < OK
+ * > CONFIG SET no-such-setting 1
+ * < (error) ERR Unknown option or number of arguments for CONFIG SET - 'no-such-setting'
+ */
+static void config_set(struct call *c)
+{
+    const struct setting *s[CONFIG_MAX];
+    struct buf old[CONFIG_MAX] = {0};
+    int n = (c->argc - 2) / 2, done = 0;
+    struct err err;
+    if (c->argc % 2 || n > CONFIG_MAX) {
+        reply_errorf(c->reply, "ERR wrong number of arguments for 'config|set' command");
+        return;
+    }
+    if (!config_check(c, s, n))
+        return;
+    for (; done < n; done++) {
+        setting_get(s[done], &old[done]);
+        if (setting_set(s[done], call_arg(c, 3 + 2 * done), false, &err) < 0)
+            break;
+    }
+    if (done == n) {
+        reply_ok(c->reply);
+    } else {
+        const char *why = strchr(err.msg, ':'); /* rows put their own name first */
+        reply_errorf(c->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s", s[done]->name,
+                     why ? why + 2 : err.msg);
+        for (int i = done - 1; i >= 0; i--)
+            setting_set(s[i], buf_slice(&old[i]), false, NULL);
+    }
+    for (int i = 0; i <= done && i < n; i++)
+        buf_release(&old[i]);
+}
+
+static void reset_entry(struct cmd_entry *e, void *arg)
+{
+    e->calls = e->usec = e->rejected = e->failed = 0;
+}
+
+static void config_resetstat(struct call *c)
+{
+    struct store *s = c->db->store;
+    s->stats.hits = s->stats.misses = s->stats.expired = s->stats.evicted = 0;
+    dispatch_stats = (struct dispatch_stats){0};
+    table_each(reset_entry, NULL);
+    reply_ok(c->reply);
+}
+
+/* ---- DEBUG ---- */
+
+static int64_t debug_allowed; /* enable-debug-command */
+
+static const struct setting_word debug_words[] = {{"no", 0}, {"yes", 1}, {"local", 2}, {NULL, 0}};
+static const struct setting settings[] = {
+    {.name = "enable-debug-command", .kind = SETTING_ENUM, .at = &debug_allowed, .dflt = "no", .words = debug_words,
+     .flags = SETTING_FIXED, .help = "Whether DEBUG may be used: yes, no, or only from this machine."},
+};
+
+void server_cmd_settings(void)
+{
+    SETTING_REGISTER(settings);
+}
+
+static bool may_debug(struct call *c)
+{
+    bool local = !c->client->conn || sock_is_local(conn_sock(c->client->conn));
+    if (debug_allowed == 1 || (debug_allowed == 2 && local))
+        return true;
+    reply_errorf(c->reply, "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
+                           "run it from a local connection, otherwise you need to set this option in the configuration "
+                           "file, and then restart the server.");
+    return false;
+}
+
+/* Stops the whole loop, on purpose: that is what it is for. */
+static void debug_sleep(struct call *c)
+{
+    double seconds;
+    if (!may_debug(c) || !call_double(c, 2, &seconds))
+        return;
+    if (seconds > 0)
+        usleep((useconds_t)(seconds * 1e6));
+    reply_ok(c->reply);
+}
+
+static void debug_active_expire(struct call *c)
+{
+    if (!may_debug(c))
+        return;
+    c->db->store->no_active_expire = slice_is(call_arg(c, 2), "0");
+    reply_ok(c->reply);
+}
+
+static void debug_log(struct call *c)
+{
+    if (may_debug(c))
+        reply_ok(c->reply);
+}
+
+/* ---- the rest ---- */
+
+static void shutdown_cmd(struct call *c)
+{
+    for (int i = 1; i < c->argc; i++) {
+        struct slice a = call_arg(c, i);
+        if (!slice_is(a, "nosave") && !slice_is(a, "save") && !slice_is(a, "now") && !slice_is(a, "force")) {
+            call_syntax(c);
+            return;
+        }
+    }
+    if (dispatch_gates.shutdown)
+        dispatch_gates.shutdown();
+}
+
+static void bgrewriteaof(struct call *c)
+{
+    struct err err;
+    if (durable_rewrite(&err) < 0)
+        reply_errorf(c->reply, "ERR %s", err.msg);
+    else
+        reply_status(c->reply, "Background append only file rewriting started");
+}
+
+/* > ROLE
+ * < 1) "master"
+ * < 2) (integer) 0
+ * < 3) (empty array)
+ */
+static void role(struct call *c)
+{
+    reply_array(c->reply, 3);
+    reply_str(c->reply, "master");
+    reply_int(c->reply, 0);
+    reply_array(c->reply, 0);
+}
+
+static void module_list(struct call *c)
+{
+    reply_array(c->reply, 0);
+}
+
+static const struct cmd config_subs[] = {
+    {.name = "get", .run = config_get, .arity = -3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .syntax = "parameter...", .summary = "The values of settings that match patterns.", .since = "2.0.0",
+     .complexity = "O(N) where N is all settings"},
+    {.name = "set", .run = config_set, .arity = -4, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .syntax = "(parameter value)...", .summary = "Changes settings while the server runs.", .since = "2.0.0",
+     .complexity = "O(N) where N is the settings given"},
+    {.name = "resetstat", .run = config_resetstat, .arity = 2,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .syntax = "",
+     .summary = "Sets the statistics of INFO back to zero.", .since = "2.0.0", .complexity = "O(1)"},
+};
+
+static const struct cmd debug_subs[] = {
+    {.name = "sleep", .run = debug_sleep, .arity = 3, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "seconds",
+     .summary = "Stops the server for a while.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "set-active-expire", .run = debug_active_expire, .arity = 3, .flags = CMD_ADMIN | CMD_NOSCRIPT,
+     .syntax = "(0|1)", .summary = "Turns the periodic deletion of expired keys off or on.", .since = "1.0.0",
+     .complexity = "O(1)"},
+    {.name = "log", .run = debug_log, .arity = 3, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "message",
+     .summary = "Accepted, for test suites that mark their place in the log.", .since = "7.0.0", .complexity = "O(1)"},
+};
+
+static const struct cmd module_subs[] = {
+    {.name = "list", .run = module_list, .arity = 2, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "",
+     .summary = "Loaded modules; there are none.", .since = "4.0.0", .complexity = "O(1)"},
+};
+
+#define SUBS(table) .subs = (table), .nsubs = sizeof(table) / sizeof *(table)
+
+static const struct cmd rows[] = {
+    {.name = "info", .run = info, .arity = -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_DANGEROUS,
+     .syntax = "[section...]", .summary = "Figures about the server.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "time", .run = time_cmd, .arity = 1, .flags = CMD_LOADING | CMD_STALE | CMD_FAST, .syntax = "",
+     .summary = "The server's clock: seconds and microseconds.", .since = "2.6.0", .complexity = "O(1)"},
+    {.name = "config", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "Settings.", .since = "2.0.0",
+     .complexity = "Depends on the subcommand.", SUBS(config_subs)},
+    {.name = "command", .run = command_all, .arity = -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
+     .syntax = "", .summary = "What commands there are.", .since = "2.8.13", .complexity = "O(N) where N is all commands",
+     .subs = command_subs, .nsubs = 5},
+    {.name = "debug", .arity = -2, .acl = ACL_SLOW, .flags = CMD_ADMIN, .syntax = "", .summary = "For tests.",
+     .since = "1.0.0", .complexity = "Depends on the subcommand.", SUBS(debug_subs)},
+    {.name = "module", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "Modules.", .since = "4.0.0",
+     .complexity = "Depends on the subcommand.", SUBS(module_subs)},
+    {.name = "shutdown", .run = shutdown_cmd, .arity = -1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI,
+     .syntax = "[NOSAVE|SAVE] [NOW] [FORCE]", .summary = "Stops the server cleanly.", .since = "1.0.0",
+     .complexity = "O(1)"},
+    {.name = "bgrewriteaof", .run = bgrewriteaof, .arity = 1, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "",
+     .summary = "Compacts the journal in the background.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "role", .run = role, .arity = 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST,
+     .acl = ACL_ADMIN | ACL_DANGEROUS, .syntax = "", .summary = "The server's role in replication.", .since = "2.8.12",
+     .complexity = "O(1)"},
+};
+
+const struct cmd_family server_family = CMD_FAMILY("server", rows);

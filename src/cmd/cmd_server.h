@@ -1,0 +1,7 @@
+/* The settings of the server commands. Thread: boot. */
+#ifndef CMD_CMD_SERVER_H
+#define CMD_CMD_SERVER_H
+
+void server_cmd_settings(void);
+
+#endif

@@ -1,0 +1,276 @@
+#include "cmd/dispatch.h"
+
+#include <stdio.h>
+
+#include "auth/user.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cmd/block.h"
+#include "cmd/call_park.h"
+#include "cmd/effects.h"
+#include "cmd/multi.h"
+#include "cmd/notify.h"
+
+struct dispatch_stats dispatch_stats;
+struct dispatch_gates dispatch_gates;
+static struct store *store;
+
+struct store *dispatch_store(void)
+{
+    return store;
+}
+
+/* ---- what the keyspace reports ---- */
+
+static void on_touched(void *arg, struct db *db, struct slice key)
+{
+    multi_touched(db, key);
+    block_touched(db, key);
+}
+
+static void on_notify(void *arg, enum notify_class cls, const char *event, struct slice key, int db)
+{
+    notify_event(cls, event, key, db);
+}
+
+static void on_expired(void *arg, struct db *db, struct slice key, bool evicted)
+{
+    effects_add(db->id, 2, (struct slice[]){SLICE("DEL"), key});
+}
+
+static void on_flushed(void *arg, struct db *db)
+{
+    multi_flushed(db);
+}
+
+void dispatch_boot(struct store *s)
+{
+    store = s;
+    s->hooks = (struct store_hooks){
+        .touched = on_touched, .notify = on_notify, .expired = on_expired, .flushed = on_flushed};
+}
+
+/* ---- checks before a handler runs ---- */
+
+static void refuse(struct client *c, struct cmd_entry *e)
+{
+    dispatch_stats.rejected++;
+    if (e)
+        e->rejected++;
+    if (c->flags & CLIENT_MULTI)
+        c->flags |= CLIENT_DIRTY_EXEC;
+}
+
+static void unknown_command(struct client *c, int argc, const struct slice *argv)
+{
+    struct buf args = {.max = 256};
+    for (int i = 1; i < argc && args.len < 128; i++) {
+        size_t room = 128 - args.len;
+        buf_addf(&args, "'%.*s' ", (int)(argv[i].len < room ? argv[i].len : room), argv[i].p);
+    }
+    reply_errorf(&c->reply, "ERR unknown command '%.*s', with args beginning with: %.*s",
+                 (int)(argv[0].len < 128 ? argv[0].len : 128), argv[0].p, (int)args.len, args.len ? args.p : "");
+    buf_release(&args);
+}
+
+static struct cmd_entry *lookup(struct client *c, int argc, const struct slice *argv)
+{
+    struct cmd_entry *e = table_find(argv[0]);
+    if (!e) {
+        unknown_command(c, argc, argv);
+        return NULL;
+    }
+    if (e->cmd->nsubs && argc > 1) {
+        struct cmd_entry *sub = table_find_sub(e, argv[1]);
+        if (sub) {
+            e = sub;
+        } else if (!e->cmd->run) {
+            reply_errorf(&c->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                         (int)(argv[1].len < 128 ? argv[1].len : 128), argv[1].p, e->cmd->name);
+            return NULL;
+        }
+    }
+    if (!e->cmd->run || !cmd_arity_ok(e->cmd, argc)) {
+        reply_errorf(&c->reply, "ERR wrong number of arguments for '%s' command", e->name);
+        refuse(c, e);
+        return NULL;
+    }
+    return e;
+}
+
+/* A transaction is held to the disk and memory checks of what was queued in it, at EXEC. */
+static unsigned flags_to_check(const struct client *c, const struct cmd *cmd)
+{
+    return slice_is(slice_str(cmd->name), "exec") ? multi_flags(c) : cmd->flags;
+}
+
+/* True when the command may run; otherwise the reply says why not. */
+static bool admit(struct client *c, struct cmd_entry *e)
+{
+    const struct cmd *cmd = e->cmd;
+    unsigned flags = flags_to_check(c, cmd);
+    struct err err;
+    if (!c->authed && !(cmd->flags & CMD_NO_AUTH) && user_password_needed()) {
+        reply_errorf(&c->reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    if ((flags & CMD_DENYOOM) && dispatch_gates.memory && dispatch_gates.memory(&err) < 0) {
+        reply_err(&c->reply, &err);
+        return false;
+    }
+    if ((flags & (CMD_WRITE | CMD_REGISTRY)) && dispatch_gates.disk && dispatch_gates.disk(&err) < 0) {
+        reply_errorf(&c->reply, "%s", err.msg);
+        return false;
+    }
+    if (store->loading && !(cmd->flags & CMD_LOADING)) {
+        reply_errorf(&c->reply, "LOADING Skald is loading the dataset in memory");
+        return false;
+    }
+    if (c->sub && c->reply.resp == 2 && client_subscriptions(c) && !(cmd->flags & CMD_SUBSCRIBED)) {
+        reply_errorf(&c->reply,
+                     "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+                     "in this context",
+                     e->name);
+        return false;
+    }
+    if ((c->flags & CLIENT_MULTI) && (cmd->flags & CMD_NO_MULTI)) {
+        reply_errorf(&c->reply, "ERR Command not allowed inside a transaction");
+        return false;
+    }
+    if ((c->flags & CLIENT_MULTI) && (cmd->flags & CMD_MODEL)) {
+        reply_errorf(&c->reply, "STATE %s calls a model and cannot run inside MULTI; run it outside", e->name);
+        return false;
+    }
+    return true;
+}
+
+/* ---- running ---- */
+
+static void run(struct client *c, struct cmd_entry *e, int argc, const struct slice *argv, unsigned flags, uint64_t lsn)
+{
+    struct frame frame = {.entry = e};
+    struct call call = {
+        .client = c,
+        .cmd = e->cmd,
+        .argc = argc,
+        .argv = argv,
+        .db = c->db,
+        .reply = &c->reply,
+        .flags = flags,
+        .lsn = lsn,
+        .start_us = clock_mono_us(),
+        .park = &frame,
+    };
+    uint64_t dirty = store->dirty;
+    bool top = store->command_ms == 0;
+    if (top)
+        store->command_ms = clock_wall_ms();
+    effects_begin();
+    e->cmd->run(&call);
+    if (!(call.flags & CALL_PARKED))
+        dispatch_after(&call, e, dirty);
+    effects_end();
+    if (top)
+        store->command_ms = 0;
+}
+
+/* The end of a call whose reply is written: its effects, its statistics, and whether the reply must wait for the disk. */
+void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
+{
+    const struct cmd *cmd = e->cmd;
+    if ((cmd->flags & CMD_WRITE) && !(c->flags & (CALL_NO_EFFECT | CALL_REPLAY | CALL_PARKED)) &&
+        store->dirty != dirty_before)
+        effects_add(c->db->id, c->argc, c->argv);
+    if (c->reply->errors) {
+        e->failed++;
+        dispatch_stats.errors++;
+    }
+    e->calls++;
+    e->usec += (uint64_t)(clock_mono_us() - c->start_us);
+    dispatch_stats.commands++;
+    if (c->flags & CALL_PARKED) {
+        if (c->client && dispatch_gates.after_write)
+            dispatch_gates.after_write(c->client, cmd);
+        block_serve();
+    }
+}
+
+void dispatch_command(struct client *c, int argc, struct slice *argv)
+{
+    struct cmd_entry *e = NULL;
+    c->reply.errors = 0;
+    c->last_ms = clock_mono_ms();
+    c->commands++;
+    if (c->flags & CLIENT_REPLY_SKIP_NEXT)
+        c->flags = (c->flags & ~CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP;
+    size_t before = c->reply.out->len;
+    if (!(e = lookup(c, argc, argv))) {
+        refuse(c, NULL);
+    } else if (!admit(c, e)) {
+        refuse(c, e);
+    } else if ((c->flags & CLIENT_MULTI) && multi_queues(e->cmd)) {
+        multi_queue(c, e->cmd, argc, argv);
+        reply_status(&c->reply, "QUEUED");
+    } else {
+        c->last_cmd = e->name;
+        run(c, e, argc, argv, c->flags & CLIENT_INTERNAL ? CALL_INTERNAL : 0, 0);
+        if (!c->parked && dispatch_gates.after_write)
+            dispatch_gates.after_write(c, e->cmd);
+        block_serve();
+    }
+    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) {
+        c->reply.out->len = before;
+        c->flags &= ~(unsigned)CLIENT_REPLY_SKIP;
+    }
+    if (c->conn) {
+        conn_wrote(c->conn);
+        if (c->flags & CLIENT_CLOSE_SOON)
+            conn_close_soon(c->conn);
+    }
+}
+
+void dispatch_queued(struct client *c, int argc, const struct slice *argv)
+{
+    unsigned errors = c->reply.errors;
+    c->reply.errors = 0;
+    struct cmd_entry *e = lookup(c, argc, argv);
+    if (e && (e->cmd->flags & CMD_MODEL))
+        reply_errorf(&c->reply, "STATE %s calls a model and cannot run here", e->name);
+    else if (e)
+        run(c, e, argc, argv, CALL_ATOMIC | (c->flags & CLIENT_INTERNAL ? CALL_INTERNAL : 0), 0);
+    c->reply.errors += errors;
+}
+
+void dispatch_group_begin(struct client *c)
+{
+    effects_begin();
+}
+
+void dispatch_group_end(struct client *c)
+{
+    effects_end();
+}
+
+/* ---- replay ---- */
+
+int dispatch_replay(int db, int argc, const struct slice *argv, uint64_t lsn, struct err *err)
+{
+    static struct client *self;
+    static struct buf out;
+    if (!self)
+        self = client_create(NULL);
+    if (db < 0 || db >= store->ndbs)
+        return err_set(err, ERR_INVALID, "database %d does not exist; raise `databases`", db);
+    buf_clear(&out);
+    self->db = &store->dbs[db];
+    self->reply = (struct reply){.out = &out, .resp = 2};
+    struct cmd_entry *e = lookup(self, argc, argv);
+    if (e)
+        run(self, e, argc, argv, CALL_ATOMIC | CALL_INTERNAL | CALL_REPLAY, lsn);
+    if (out.len && out.p[0] == '-') {
+        const char *eol = memchr(out.p, '\r', out.len);
+        return err_set(err, ERR_GENERIC, "%.*s", eol ? (int)(eol - out.p - 1) : (int)out.len - 1, out.p + 1);
+    }
+    return 0;
+}

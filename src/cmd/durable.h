@@ -1,0 +1,35 @@
+/* Durability as commands see it: effects go to the journal, and under `appendfsync always` a client's replies stay in its
+ * buffer until the journal has synced what they speak of. Reads wait for the same point, so that nobody is told of a
+ * change that a crash could take back; while the disk fails, reads go on and writes are refused (MISCONF).
+ *
+ * Also the compaction of the journal: what must be written so that reading it gives the present state.
+ * Thread: loop. */
+#ifndef CMD_DURABLE_H
+#define CMD_DURABLE_H
+
+#include "base/err.h"
+#include "cmd/client.h"
+#include "io/file.h"
+#include "io/job.h"
+#include "io/file.h"
+
+void durable_settings(void); /* registers the rows: appendonly, appendfsync, ... */
+/* Opens the journal under the data directory, replays it, and starts appending, when `appendonly` is on. */
+int durable_open(struct loop *l, struct file_io *files, struct job_pool *pool, const char *dir, struct err *err);
+void durable_close(void); /* a clean stop: what was appended is on disk afterwards */
+int durable_rewrite(struct err *err);
+void durable_tick(void); /* periodic: starts a compaction when the journal has grown enough */
+
+/* Registries (models, flows) are not keys: each gives a function that emits the commands which make it again. Called in
+ * the forked child of a compaction: it only reads. */
+typedef int durable_write(void *to, int db, int argc, const struct slice *argv); /* negative: give up */
+void durable_add_registry(int (*emit)(durable_write *write, void *to));
+/* Runs before a compacted journal replaces the old one: what values keep in files of their own must be durable up to lsn
+ * first; then it calls durable_switch(true), or durable_switch(false) to keep the old journal. */
+void durable_before_switch(void (*prepare)(uint64_t lsn));
+void durable_switch(bool ok);
+
+uint64_t durable_lsn(void);    /* journal position after the last effect; 0 without a journal */
+struct file_io *durable_files(void);
+
+#endif

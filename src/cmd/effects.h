@@ -1,0 +1,24 @@
+/* Effects: what changed, as commands, on their way to the journal (and to followers). Effects that belong together
+ * (one command's, one transaction's) leave as one group between MULTI and EXEC, or bare when there is only one.
+ * Thread: loop. */
+#ifndef CMD_EFFECTS_H
+#define CMD_EFFECTS_H
+
+#include "base/slice.h"
+
+typedef void effects_sink(void *arg, int db, int argc, const struct slice *argv);
+
+void effects_add_sink(effects_sink *sink, void *arg); /* called in order, for every effect */
+
+/* Groups nest; only the outermost end emits. Outside any group an effect leaves at once. */
+void effects_begin(void);
+void effects_end(void);
+void effects_add(int db, int argc, const struct slice *argv); /* copied when it has to wait */
+size_t effects_waiting(void);                                 /* effects gathered in the open group */
+
+/* A list of effects that a parked call keeps until it resumes. */
+struct effects;
+struct effects *effects_list_add(struct effects *list, int db, int argc, const struct slice *argv); /* NULL makes one */
+void effects_list_emit(struct effects *list); /* as one group; frees the list; NULL allowed */
+
+#endif

@@ -1,0 +1,21 @@
+/* The families of commands; table.c lists them. Adding a family is one line here and one there. */
+#ifndef CMD_FAMILIES_H
+#define CMD_FAMILIES_H
+
+#include "cmd/cmd.h"
+
+extern const struct cmd_family connection_family;
+extern const struct cmd_family server_family;
+extern const struct cmd_family generic_family;
+extern const struct cmd_family string_family;
+extern const struct cmd_family hash_family;
+extern const struct cmd_family list_family;
+extern const struct cmd_family stream_family;
+extern const struct cmd_family transactions_family;
+extern const struct cmd_family pubsub_family;
+extern const struct cmd_family vector_family;
+extern const struct cmd_family session_family;
+extern const struct cmd_family llm_family;
+extern const struct cmd_family flow_family;
+
+#endif

@@ -1,0 +1,93 @@
+#include "cmd/table.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cmd/families.h"
+
+static const struct cmd_family *const families[] = {
+    &connection_family,
+    &server_family,
+};
+
+static struct slice entry_name(const void *e)
+{
+    return slice_str(((const struct cmd_entry *)e)->cmd->name);
+}
+
+static const struct dict_type table_type = {.key = entry_name, .fold_case = true};
+static struct dict table;
+
+static struct cmd_entry *entry_make(const struct cmd *cmd, struct cmd_entry *parent, const char *group)
+{
+    size_t room = (parent ? strlen(parent->name) + 1 : 0) + strlen(cmd->name) + 1;
+    struct cmd_entry *e = mem_zero(sizeof *e + room);
+    e->cmd = cmd;
+    e->parent = parent;
+    e->group = group;
+    snprintf(e->name, room, "%s%s%s", parent ? parent->name : "", parent ? "|" : "", cmd->name);
+    dict_init(&e->subs, &table_type);
+    for (int i = 0; i < cmd->nsubs; i++)
+        dict_add(&e->subs, entry_make(&cmd->subs[i], e, group));
+    return e;
+}
+
+void table_boot(void)
+{
+    dict_init(&table, &table_type);
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (int i = 0; i < families[f]->n; i++) {
+            assert(!dict_find(&table, slice_str(families[f]->rows[i].name)));
+            dict_add(&table, entry_make(&families[f]->rows[i], NULL, families[f]->group));
+        }
+}
+
+struct cmd_entry *table_find(struct slice name)
+{
+    return dict_find(&table, name);
+}
+
+struct cmd_entry *table_find_sub(struct cmd_entry *parent, struct slice name)
+{
+    return dict_find(&parent->subs, name);
+}
+
+struct cmd_entry *table_find_full(struct slice name)
+{
+    const char *bar = memchr(name.p, '|', name.len);
+    if (!bar)
+        return table_find(name);
+    struct cmd_entry *e = table_find(slice_of(name.p, (size_t)(bar - name.p)));
+    return e ? table_find_sub(e, slice_of(bar + 1, (size_t)(name.p + name.len - bar - 1))) : NULL;
+}
+
+void table_each(void (*fn)(struct cmd_entry *e, void *arg), void *arg)
+{
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (int i = 0; i < families[f]->n; i++)
+            fn(table_find(slice_str(families[f]->rows[i].name)), arg);
+}
+
+size_t table_count(void)
+{
+    return dict_count(&table);
+}
+
+bool cmd_arity_ok(const struct cmd *cmd, int argc)
+{
+    return cmd->arity >= 0 ? argc == cmd->arity : argc >= -cmd->arity;
+}
+
+int table_keys(const struct cmd *cmd, int argc, const struct slice *argv, int *pos)
+{
+    if (cmd->keys)
+        return cmd->keys(argc, argv, pos);
+    if (!cmd->first)
+        return 0;
+    int last = cmd->last < 0 ? argc + cmd->last : cmd->last, n = 0;
+    for (int i = cmd->first; i <= last && i < argc && n < CMD_MAX_KEYS; i += cmd->step)
+        pos[n++] = i;
+    return n;
+}

@@ -1,0 +1,68 @@
+#include "server/rooms.h"
+
+#include "cmd/cmd_server.h"
+#include "cmd/notify.h"
+#include "net/settings.h"
+#include "store/evict.h"
+#include "store/types.h"
+
+/* A room's row; every function may be NULL. Opened from the top, closed from the bottom. */
+struct room {
+    const char *name;
+    void (*settings)(void);
+    int (*open)(const struct rooms *r, struct err *err);
+    int (*serve)(struct err *err);
+    void (*stop)(void);
+    void (*close)(void);
+};
+
+static const struct room rows[] = {
+    {.name = "types", .settings = types_boot},
+    {.name = "eviction", .settings = evict_settings},
+    {.name = "connections", .settings = net_register_settings},
+    {.name = "server commands", .settings = server_cmd_settings},
+    {.name = "notifications", .settings = notify_settings},
+};
+
+#define COUNT ((int)(sizeof rows / sizeof *rows))
+
+void rooms_settings(void)
+{
+    for (int i = 0; i < COUNT; i++)
+        if (rows[i].settings)
+            rows[i].settings();
+}
+
+int rooms_open(const struct rooms *r, struct err *err)
+{
+    for (int i = 0; i < COUNT; i++) {
+        int rc = rows[i].open ? rows[i].open(r, err) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int rooms_serve(struct err *err)
+{
+    for (int i = 0; i < COUNT; i++) {
+        int rc = rows[i].serve ? rows[i].serve(err) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void rooms_stop(void)
+{
+    for (int i = COUNT - 1; i >= 0; i--)
+        if (rows[i].stop)
+            rows[i].stop();
+}
+
+void rooms_close(void)
+{
+    for (int i = COUNT - 1; i >= 0; i--)
+        if (rows[i].close)
+            rows[i].close();
+}

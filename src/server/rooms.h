@@ -1,0 +1,23 @@
+/* The rooms that have something to open and close, in order. Adding one that needs the loop, workers or files is a row in
+ * rooms.c. Thread: loop. */
+#ifndef SERVER_ROOMS_H
+#define SERVER_ROOMS_H
+
+#include "io/file.h"
+#include "io/job.h"
+#include "store/db.h"
+
+struct rooms {
+    struct loop *loop;
+    struct job_pool *pool;
+    struct file_io *files;
+    struct store *store;
+};
+
+void rooms_settings(void);
+int rooms_open(const struct rooms *r, struct err *err); /* before the journal is replayed */
+int rooms_serve(struct err *err);                       /* after: outward doors */
+void rooms_stop(void);  /* no new work from outside; what waits is cancelled */
+void rooms_close(void); /* after the last client went */
+
+#endif
