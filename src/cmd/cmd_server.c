@@ -107,10 +107,10 @@ static bool config_check(struct call *c, const struct setting **s, int n)
  */
 static void config_set(struct call *c)
 {
-    const struct setting *s[CONFIG_MAX];
+    const struct setting *s[CONFIG_MAX] = {NULL};
     struct buf old[CONFIG_MAX] = {0};
     int n = (c->argc - 2) / 2, done = 0;
-    struct err err;
+    struct err err = {0};
     if (c->argc % 2 || n > CONFIG_MAX) {
         reply_errorf(c->reply, "ERR wrong number of arguments for 'config|set' command");
         return;

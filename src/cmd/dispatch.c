@@ -42,6 +42,7 @@ static void on_expired(void *arg, struct db *db, struct slice key, bool evicted)
 static void on_flushed(void *arg, struct db *db)
 {
     multi_flushed(db);
+    block_flushed(db);
 }
 
 void dispatch_boot(struct store *s)

@@ -1,5 +1,6 @@
 #include "server/rooms.h"
 
+#include "cmd/block.h"
 #include "cmd/cmd_server.h"
 #include "cmd/notify.h"
 #include "net/settings.h"
@@ -16,11 +17,18 @@ struct room {
     void (*close)(void);
 };
 
+static int blocked_open(const struct rooms *r, struct err *err)
+{
+    block_boot(r->loop);
+    return 0;
+}
+
 static const struct room rows[] = {
     {.name = "types", .settings = types_boot},
     {.name = "eviction", .settings = evict_settings},
     {.name = "connections", .settings = net_register_settings},
     {.name = "server commands", .settings = server_cmd_settings},
+    {.name = "blocked clients", .open = blocked_open, .close = block_end},
     {.name = "notifications", .settings = notify_settings},
 };
 

@@ -6,9 +6,11 @@ void types_boot(void)
     static const struct type_ops *const all[] = {
         &string_ops,
         &hash_ops,
+        &list_ops,
     };
     static void (*const settings[])(void) = {
         hash_settings,
+        list_settings,
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         type_register(all[i]);

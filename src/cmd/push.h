@@ -1,0 +1,13 @@
+/* Messages on their way to a subscriber that is in the middle of a command: they wait for the end of its reply, which
+ * would otherwise be cut in two by them (a transaction that publishes to its own client's channel). Thread: loop. */
+#ifndef CMD_PUSH_H
+#define CMD_PUSH_H
+
+#include "cmd/client.h"
+
+/* Around one whole command of c. push_hold says whether it took effect: commands that run inside another command's time
+ * change nothing, and only who got true calls push_release. */
+bool push_hold(struct client *c);
+void push_release(void);
+
+#endif
