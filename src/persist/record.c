@@ -34,7 +34,7 @@ static enum record_state header(struct record *r, const char *p, size_t n, size_
 {
     size_t i = *at;
     if (i >= n)
-        return more(r, i + 4);
+        return more(r, i + (mark == '$' ? 6 : 2)); /* "$0\r\n\r\n"; "#\n" is the shortest of all records */
     if (p[i] != mark)
         return bad(r, i, mark == '*' ? "a command does not start with '*'" : "an argument does not start with '$'");
     size_t from = ++i;
