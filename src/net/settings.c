@@ -3,6 +3,7 @@
  * Redis's old name for replicas, which its clients compare with. */
 #include "net/settings.h"
 
+#include "base/info.h"
 #include "base/num.h"
 #include "net/conn.h"
 
@@ -114,4 +115,43 @@ const struct setting net_settings[] = {
 void net_register_settings(void)
 {
     SETTING_REGISTER(net_settings);
+}
+
+static void put(struct buf *to, uint64_t v)
+{
+    buf_addf(to, "%llu", (unsigned long long)v);
+}
+
+static void in_bytes(struct buf *to)
+{
+    put(to, conn_stats.in_bytes);
+}
+
+static void out_bytes(struct buf *to)
+{
+    put(to, conn_stats.out_bytes);
+}
+
+static void query_closed(struct buf *to)
+{
+    put(to, conn_stats.query_limit_closed);
+}
+
+static void out_closed(struct buf *to)
+{
+    put(to, conn_stats.out_limit_closed);
+}
+
+static const struct info_row net_figures[] = {
+    {"Stats", "total_net_input_bytes", INFO_COUNTER, in_bytes, "skald_net_input_bytes_total", "Bytes from clients"},
+    {"Stats", "total_net_output_bytes", INFO_COUNTER, out_bytes, "skald_net_output_bytes_total", "Bytes to clients"},
+    {"Stats", "client_query_buffer_limit_disconnections", INFO_COUNTER, query_closed,
+     "skald_query_limit_disconnections_total", "Clients closed because their unparsed input grew too large"},
+    {"Stats", "client_output_buffer_limit_disconnections", INFO_COUNTER, out_closed,
+     "skald_output_limit_disconnections_total", "Clients closed because they did not read their replies"},
+};
+
+void net_register_info(void)
+{
+    INFO_REGISTER(net_figures);
 }

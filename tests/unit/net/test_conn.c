@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/info.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -573,6 +574,19 @@ static void test_settings(void **state)
     assert_int_equal(conn_limits.bulk_max, 2 << 20);
 }
 
+static void test_info(void **state)
+{
+    struct buf text = {0};
+    struct slice section = SLICE("stats");
+    net_register_info();
+    conn_stats = (struct conn_stats){.in_bytes = 11, .out_bytes = 22, .query_limit_closed = 3, .out_limit_closed = 4};
+    info_print(&text, &section, 1);
+    assert_string_equal(buf_cstr(&text), "# Stats\r\ntotal_net_input_bytes:11\r\ntotal_net_output_bytes:22\r\n"
+                                         "client_query_buffer_limit_disconnections:3\r\n"
+                                         "client_output_buffer_limit_disconnections:4\r\n");
+    buf_release(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -598,6 +612,7 @@ int main(void)
         TEST(test_many_come_and_go),
         TEST(test_host_goes_first),
         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_info),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
