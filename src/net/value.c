@@ -55,7 +55,7 @@ static int parse_bulk(struct parser *p, char type, int64_t len, struct resp_valu
             return bad(p, "bad verbatim string");
         s = slice_of(s.p + 4, s.len - 4);
     }
-    set_string(v, type == '!' ? RESP_ERROR : RESP_STRING, s);
+    set_string(v, type == '!' ? RV_ERROR : RV_STRING, s);
     return 1;
 }
 
@@ -70,7 +70,7 @@ static int parse_items(struct parser *p, char type, int64_t len, struct resp_val
         return bad(p, "bad number of elements");
     if (n > left / ELEMENT_MIN)
         return 0; /* cannot be complete */
-    v->kind = type == '%' ? RESP_MAP : type == '~' ? RESP_SET : type == '>' ? RESP_PUSH : RESP_ARRAY;
+    v->kind = type == '%' ? RV_MAP : type == '~' ? RV_SET : type == '>' ? RV_PUSH : RV_ARRAY;
     v->item = n ? mem_zero(n * sizeof *v->item) : NULL;
     while (v->n < n) {
         int r = parse_value(p, &v->item[v->n++], depth + 1);
@@ -82,7 +82,7 @@ static int parse_items(struct parser *p, char type, int64_t len, struct resp_val
 
 static int parse_double(struct parser *p, struct slice text, struct resp_value *v)
 {
-    v->kind = RESP_DOUBLE;
+    v->kind = RV_DOUBLE;
     if (slice_is(text, "nan") || slice_is(text, "-nan"))
         v->real = NAN;
     else if (!num_to_double(text, &v->real))
@@ -112,7 +112,7 @@ static int parse_sized(struct parser *p, char type, struct slice line, struct re
 static int parse_value(struct parser *p, struct resp_value *v, int depth)
 {
     struct slice line;
-    if (depth > RESP_DEPTH)
+    if (depth > RV_DEPTH)
         return bad(p, "nested too deep");
     if (p->at >= p->in.len)
         return 0;
@@ -123,19 +123,19 @@ static int parse_value(struct parser *p, struct resp_value *v, int depth)
     if (take_line(p, &line) == 0)
         return 0;
     switch (type) {
-    case '+': set_string(v, RESP_STATUS, line); return 1;
-    case '-': set_string(v, RESP_ERROR, line); return 1;
-    case '(': set_string(v, RESP_STRING, line); return 1;
+    case '+': set_string(v, RV_STATUS, line); return 1;
+    case '-': set_string(v, RV_ERROR, line); return 1;
+    case '(': set_string(v, RV_STRING, line); return 1;
     case '_': return line.len ? bad(p, "bad nil") : 1;
     case ',': return parse_double(p, line, v);
     case ':':
-        v->kind = RESP_INT;
+        v->kind = RV_INT;
         if (!num_to_i64(line, &v->num))
             return bad(p, "bad integer");
         v->real = (double)v->num;
         return 1;
     case '#':
-        v->kind = RESP_BOOL;
+        v->kind = RV_BOOL;
         v->num = slice_is(line, "t");
         return v->num || slice_is(line, "f") ? 1 : bad(p, "bad boolean");
     default: return parse_sized(p, type, line, v, depth);
@@ -164,7 +164,7 @@ void resp_value_release(struct resp_value *v)
 
 const struct resp_value *resp_value_get(const struct resp_value *map, const char *key)
 {
-    if (!map || (map->kind != RESP_MAP && map->kind != RESP_ARRAY))
+    if (!map || (map->kind != RV_MAP && map->kind != RV_ARRAY))
         return NULL;
     for (size_t i = 0; i + 1 < map->n; i += 2)
         if (slice_eq(map->item[i].str, slice_str(key)))
@@ -177,16 +177,16 @@ double resp_value_num(const struct resp_value *v, double dflt)
     double d;
     if (!v)
         return dflt;
-    if (v->kind == RESP_INT || v->kind == RESP_DOUBLE)
+    if (v->kind == RV_INT || v->kind == RV_DOUBLE)
         return v->real;
-    return v->kind == RESP_STRING && num_to_double(v->str, &d) ? d : dflt;
+    return v->kind == RV_STRING && num_to_double(v->str, &d) ? d : dflt;
 }
 
 int resp_value_err(const struct resp_value *v, struct err *err)
 {
     static const int codes[] = {ERR_INVALID, ERR_STATE, ERR_UPSTREAM,  ERR_QUOTA,
                                 ERR_NOPERM,  ERR_OOM,   ERR_WRONGTYPE, ERR_BUSYKEY};
-    if (v->kind != RESP_ERROR)
+    if (v->kind != RV_ERROR)
         return 0;
     const char *space = strchr(v->str.p, ' ');
     size_t word = space ? (size_t)(space - v->str.p) : 0;

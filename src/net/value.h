@@ -1,6 +1,6 @@
 /* A reply as a tree: what a command that was run from inside answered, or what a server sent to a client of ours.
  *
- * Pure parser for RESP2 and RESP3: bytes in; consumed, need more, or error out. Bounded: RESP_DEPTH levels, and never
+ * Pure parser for RESP2 and RESP3: bytes in; consumed, need more, or error out. Bounded: RV_DEPTH levels, and never
  * more nodes than the bytes can hold. Strings are copied, so the tree outlives the bytes. Thread: any. */
 #ifndef NET_VALUE_H
 #define NET_VALUE_H
@@ -11,20 +11,20 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-#define RESP_DEPTH 32
+#define RV_DEPTH 32
 
 enum resp_kind {
-    RESP_NIL,
-    RESP_STRING, /* bulk, verbatim (without its format) and big numbers */
-    RESP_STATUS,
-    RESP_ERROR, /* "ERR no such key" in str */
-    RESP_INT,
-    RESP_DOUBLE,
-    RESP_BOOL,
-    RESP_ARRAY,
-    RESP_MAP, /* n counts keys and values: item[0] key, item[1] value, ... */
-    RESP_SET,
-    RESP_PUSH,
+    RV_NIL,
+    RV_STRING, /* bulk, verbatim (without its format) and big numbers */
+    RV_STATUS,
+    RV_ERROR, /* "ERR no such key" in str */
+    RV_INT,
+    RV_DOUBLE,
+    RV_BOOL,
+    RV_ARRAY,
+    RV_MAP, /* n counts keys and values: item[0] key, item[1] value, ... */
+    RV_SET,
+    RV_PUSH,
 };
 
 struct resp_value {

@@ -38,11 +38,11 @@ static void scalars(void **state)
     resp_value_release(&v);
     v = parse_all("#t\r\n");
     assert_int_equal(v.num, 1);
-    assert_int_equal(parse_all("_\r\n").kind, RESP_NIL);
-    assert_int_equal(parse_all("$-1\r\n").kind, RESP_NIL);
-    assert_int_equal(parse_all("*-1\r\n").kind, RESP_NIL);
+    assert_int_equal(parse_all("_\r\n").kind, RV_NIL);
+    assert_int_equal(parse_all("$-1\r\n").kind, RV_NIL);
+    assert_int_equal(parse_all("*-1\r\n").kind, RV_NIL);
     v = parse_all("+OK\r\n");
-    assert_int_equal(v.kind, RESP_STATUS);
+    assert_int_equal(v.kind, RV_STATUS);
     resp_value_release(&v);
 }
 
