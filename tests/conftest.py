@@ -1,0 +1,59 @@
+"""Fixtures for every test that talks to a server.
+
+    server   one server for a whole test file, on a free port in its own folder, stopped by pid at the end
+    r        a redis-py client of it (bytes come back), on an emptied server
+    t        the same with text decoded
+    fresh    a factory: fresh("--appendonly", "yes") starts another server, which the test may kill and start again
+
+SKALD_BIN names the binary (build/skald by default), so that a sanitizer build runs the same tests.
+"""
+
+import os
+import sys
+
+import pytest
+import redis
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+
+from skald import Server  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    s = Server(tmp_path_factory.mktemp("skald"))
+    s.start()
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def r(server):
+    c = redis.Redis(port=server.port, socket_timeout=30)
+    c.flushall()
+    yield c
+    c.close()
+
+
+@pytest.fixture
+def t(server):
+    c = redis.Redis(port=server.port, decode_responses=True, socket_timeout=30)
+    c.flushall()
+    yield c
+    c.close()
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    made = []
+
+    def make(*args, dir=None, start=True):
+        s = Server(dir or tmp_path / f"srv{len(made)}", *args)
+        made.append(s)
+        if start:
+            s.start()
+        return s
+
+    yield make
+    for s in made:
+        s.stop(check=False)
