@@ -1,5 +1,6 @@
 #include "server/rooms.h"
 
+#include "api/api.h"
 #include "cmd/block.h"
 #include "cmd/cmd_server.h"
 #include "cmd/notify.h"
@@ -23,12 +24,26 @@ static int blocked_open(const struct rooms *r, struct err *err)
     return 0;
 }
 
+static struct rooms opened;
+
+static const char *why_not_ready(void)
+{
+    return opened.store->loading ? "the journal is being replayed" : NULL;
+}
+
+static int api_serve(struct err *err)
+{
+    api_set_ready(why_not_ready);
+    return api_open(opened.loop, err);
+}
+
 static const struct room rows[] = {
     {.name = "types", .settings = types_boot},
     {.name = "eviction", .settings = evict_settings},
     {.name = "connections", .settings = net_register_settings},
     {.name = "server commands", .settings = server_cmd_settings},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
+    {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
     {.name = "notifications", .settings = notify_settings},
 };
 
@@ -43,6 +58,7 @@ void rooms_settings(void)
 
 int rooms_open(const struct rooms *r, struct err *err)
 {
+    opened = *r;
     for (int i = 0; i < COUNT; i++) {
         int rc = rows[i].open ? rows[i].open(r, err) : 0;
         if (rc < 0)

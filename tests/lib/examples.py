@@ -96,6 +96,7 @@ def show(v, prefix=""):
 
 def matches(expected, got):
     def line(e, g):
+        e, g = e.lstrip(), g.lstrip()  # redis-cli pads the numbers of long lists
         return e == g or ("*" in e and fnmatch.fnmatchcase(g, re.sub(r"([\[\]?])", r"[\1]", e)))
 
     if not expected:
