@@ -27,6 +27,14 @@ LDFLAGS += -fsanitize=thread
 ALLOC    =
 endif
 
+ifeq ($(VARIANT),fuzz)
+CC      := clang
+WARN    := # gcc is the compiler whose warnings count
+CFLAGS  += -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=fuzzer,address,undefined
+ALLOC    =
+endif
+
 SRC   := $(wildcard src/*.c src/*/*.c)
 OBJ   := $(SRC:%.c=$(B)/%.o)
 LIB   := $(B)/libskald.a
@@ -68,6 +76,20 @@ list-unit:
 	@echo $(UNIT)
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
+
+# Each fuzz target runs FUZZ_SECONDS over its corpus in build/fuzz-corpus, which is kept between runs.
+FUZZ_SECONDS ?= 20
+$(B)/fuzz/%: tests/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $@"
+	@$(CC) $(CSTD) $(CPPFLAGS) -Itests $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
+.PHONY: fuzz fuzz-run
+fuzz:
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-run
+fuzz-run: $(FUZZ)
+	@set -e; for t in $(FUZZ); do c=build/fuzz-corpus/$$(basename $$t); mkdir -p $$c; echo "== $$t"; \
+		$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=$$c- $$c; done
 
 .PHONY: clean
 clean:
