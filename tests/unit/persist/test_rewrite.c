@@ -119,6 +119,11 @@ static void a_rewrite_is_smaller_and_says_the_same(void **state)
     set(1, 1, 4711);
     close_journal();
     expect_load(&K.model);
+    char command[256];
+    snprintf(command, sizeof command, "/usr/bin/redis-check-aof %s/appendonlydir/appendonly.aof.manifest >/dev/null",
+             K.dir);
+    if (access("/usr/bin/redis-check-aof", X_OK) == 0) /* Redis's own reader agrees, where there is one */
+        assert_int_equal(system(command), 0);
 }
 
 static void appends_go_on_during_rewrites(void **state)
@@ -330,6 +335,62 @@ static void a_full_disk_delays_the_cut(void **state)
     expect_load(&K.model);
 }
 
+static void limit_descriptors(rlim_t n)
+{
+    struct rlimit l;
+    getrlimit(RLIMIT_NOFILE, &l);
+    l.rlim_cur = n;
+    setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* The next increment cannot be created: writes are held back, not lost, until it can. */
+static void a_cut_that_fails_is_tried_again(void **state)
+{
+    NEED_ENGINE();
+    begin();
+    struct err err;
+    struct rlimit was;
+    getrlimit(RLIMIT_NOFILE, &was);
+    start(&plain);
+    uint64_t cut = journal_lsn(K.j), lsn = set(0, 2, 88);
+    limit_descriptors(3);
+    while (!journal_failed(K.j, &err))
+        loop_turn_wait(K.loop);
+    assert_non_null(strstr(err.msg, "cannot create the journal file"));
+    while (journal_released_lsn(K.j) < cut) /* what was before the cut is in the old increment */
+        loop_turn_wait(K.loop);
+    assert_int_equal(journal_released_lsn(K.j), cut);
+    assert_int_equal(O.done, 0);
+    limit_descriptors(was.rlim_cur);
+    wait_released(lsn);
+    wait_done();
+    assert_int_equal(O.result, 0);
+    assert_false(journal_failed(K.j, NULL));
+    close_journal();
+    expect_load(&K.model);
+}
+
+static void a_cut_that_never_came_is_forgotten_at_the_end(void **state)
+{
+    NEED_ENGINE();
+    begin();
+    struct rlimit was;
+    getrlimit(RLIMIT_NOFILE, &was);
+    O.emit_waits = true;
+    start(&plain);
+    set(0, 2, 88);
+    limit_descriptors(3);
+    while (!journal_failed(K.j, NULL))
+        loop_turn_wait(K.loop);
+    limit_descriptors(was.rlim_cur);
+    close_journal();
+    expect_load(&K.model);
+    open_journal(false);
+    set(0, 3, 99);
+    close_journal();
+    expect_load(&K.model);
+}
+
 static void growth_asks_for_a_rewrite(void **state)
 {
     NEED_ENGINE();
@@ -450,6 +511,8 @@ int main(void)
         BOTH(the_switch_waits_for_the_owner),
         BOTH(no_rewrite_inside_a_transaction),
         BOTH(a_full_disk_delays_the_cut),
+        BOTH(a_cut_that_fails_is_tried_again),
+        BOTH(a_cut_that_never_came_is_forgotten_at_the_end),
         BOTH(growth_asks_for_a_rewrite),
         BOTH(a_fresh_journal_replaces_the_old_one_at_its_first_base),
         BOTH(a_fresh_journal_in_an_empty_folder),
