@@ -143,8 +143,9 @@ struct vec_index {
     struct rng rng;
     struct limbo node_limbo, heap_limbo;
     uint64_t lsn_on_file;
-    char *path; /* NULL in memory */
-    char *dw_path;
+    char *path;      /* NULL in memory */
+    int dw_fd;       /* the double-write file; -1 in memory */
+    bool dw_pending; /* the last checkpoint failed after its commit: the double-write file holds what the file should */
     struct checkpoint *checkpoint; /* under way */
 };
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "vec/checkpoint.h"
 #include "vec/epoch.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
@@ -45,6 +44,7 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
     struct vec_index *v = mem_zero(sizeof *v);
     atomic_init(&v->refs, 1);
     atomic_init(&v->top, 1);
+    v->dw_fd = -1;
     v->h = (struct vec_header){.magic = VEC_MAGIC,
                                .version = VEC_VERSION,
                                .byte_order = VEC_BYTE_ORDER,
@@ -74,10 +74,11 @@ void vec_free(struct vec_index *v)
     space_release(&v->space);
     if (v->space.fd >= 0)
         close(v->space.fd);
+    if (v->dw_fd >= 0)
+        close(v->dw_fd);
     mem_free(v->node_limbo.marks);
     mem_free(v->heap_limbo.marks);
     mem_free(v->path);
-    mem_free(v->dw_path);
     mem_free(v);
 }
 
@@ -621,10 +622,12 @@ void vec_stats_full(const struct vec_index *v, struct vec_stats *s)
         if (NODE_KIND(state) != NODE_LIVE || level >= VEC_MAX_LEVELS)
             continue;
         s->level_count[level]++;
+        uint64_t before = s->links;
         for (int l = 0; l <= level; l++) {
             _Atomic uint32_t *links = hnsw_links(v, n, l, &cap);
             for (uint32_t i = 0; links && i < cap && hnsw_target(v, &links[i]); i++)
                 s->links++;
         }
+        s->alone += v->h.kind == VEC_HNSW && s->count > 1 && s->links == before;
     }
 }

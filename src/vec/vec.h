@@ -143,7 +143,7 @@ struct vec_stats {
     uint64_t deleted;                     /* removed nodes whose slot waits to be used again */
     int max_level;                        /* of the entry point; -1 when empty */
     uint64_t level_count[VEC_MAX_LEVELS]; /* nodes whose top level is i; filled by vec_stats_full only */
-    uint64_t links;                       /* the same */
+    uint64_t links, alone;                /* the same; alone: nodes without any link, found only by a scan */
     uint64_t
         memory; /* bytes of memory that are ours alone: all of it, or the pages changed since the last checkpoint */
     uint64_t on_file; /* bytes of the file; 0 in memory */
@@ -178,8 +178,8 @@ uint64_t vec_lsn(const struct vec_index *v); /* loop; what is on file; 0 in memo
 /* A self-contained copy with the graph, for dumps. The same bytes on every machine of our byte order. False: `to` is
  * full. */
 bool vec_save(const struct vec_index *v, struct buf *to); /* loop */
-/* A new index in memory from such bytes. Everything is checked (ids, levels, lengths, links both ways, names unique).
- */
-int vec_load(struct vec_index **out, struct slice from, struct err *err); /* loop */
+/* A new index from such bytes, in memory or, with a path, on a new file (as vec_create_file; checkpoint it then). Everything
+ * is checked: ids, levels, lengths, links both ways, names unique. ERR_INVALID says what is wrong. */
+int vec_load(struct vec_index **out, struct slice from, const char *path, struct err *err); /* loop */
 
 #endif

@@ -124,8 +124,6 @@ static int check_node(struct verifier *w, uint32_t node)
         rc = check_links(w, node, l);
         if (rc < 0)
             return rc;
-        if (rc == 0 && l == 0 && vec_count(v) > 1)
-            return BAD(w, "node %" PRIu32 " has no links", node);
     }
     return check_vector(w, node);
 }

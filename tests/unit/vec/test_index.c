@@ -21,6 +21,9 @@ static void verify(const struct vec_index *v)
     struct err err = {0};
     if (vec_verify(v, &err) != 0)
         fail_msg("%s", err.msg);
+    struct vec_stats s;
+    vec_stats_full(v, &s);
+    assert_int_equal(s.alone, 0);
 }
 
 static int add(struct vec_index *v, const char *name, const float *x, const char *attr)

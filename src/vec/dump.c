@@ -1,0 +1,267 @@
+/* An index as one string of bytes, graph included, for dumps and for the journal's compaction. Nodes are numbered anew, 1 to
+ * count, so that free slots cost nothing.
+ *
+ *   offset  size  field (little-endian)
+ *        0     8  magic "SKALDVS1"
+ *        8     4  dim
+ *       12     4  metric, kind, quant, 0
+ *       16     8  m, ef_construction
+ *       24     8  seed
+ *       32    32  state of the level generator
+ *       64     8  node_uid
+ *       72     8  count, entry node (0: none)
+ *       80        the nodes, each:
+ *                   name length u32, attribute length u32, uid u64, norm f32, level u32,
+ *                   name, attributes, dim floats,
+ *                   HNSW: for each level from 0: number of links u32, their nodes u32
+ *     last     4  CRC32C of everything before
+ */
+#include <inttypes.h>
+#include <math.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "vec/heap.h"
+#include "vec/hnsw.h"
+#include "vec/names.h"
+
+#define DUMP_MAGIC "SKALDVS1"
+
+struct dump_head {
+    char magic[8];
+    uint32_t dim;
+    uint8_t metric, kind, quant, zero;
+    uint32_t m, ef_construction;
+    uint64_t seed, rng[4], node_uid;
+    uint32_t count, entry;
+};
+static_assert(sizeof(struct dump_head) == 80 && offsetof(struct dump_head, rng) == 32, "dump head");
+
+struct dump_node {
+    uint32_t name, attr;
+    uint64_t uid;
+    float norm;
+    uint32_t level;
+};
+static_assert(sizeof(struct dump_node) == 24, "dump node");
+
+/* ---- save ---- */
+
+static bool save_links(const struct vec_index *v, uint32_t node, int level, const uint32_t *number, struct buf *to)
+{
+    uint32_t cap = 0, n = 0, target;
+    _Atomic uint32_t *l = hnsw_links(v, node, level, &cap);
+    while (l && n < cap && hnsw_target(v, &l[n]))
+        n++;
+    bool ok = buf_add(to, &n, sizeof n);
+    for (uint32_t i = 0; ok && i < n; i++) {
+        target = number[hnsw_target(v, &l[i])];
+        ok = buf_add(to, &target, sizeof target);
+    }
+    return ok;
+}
+
+static bool save_node(const struct vec_index *v, uint32_t node, const uint32_t *number, struct buf *to)
+{
+    const struct meta *m = vec_meta(v, node);
+    struct slice name, attr;
+    if (!heap_get(v, m->name, &name) || !heap_get(v, atomic_load_explicit(&m->attr, memory_order_relaxed), &attr))
+        return false;
+    int level = NODE_LEVEL(vec_state(v, node));
+    struct dump_node d = {.name = (uint32_t)name.len,
+                          .attr = (uint32_t)attr.len,
+                          .uid = m->uid,
+                          .norm = vec_row(v, node)->norm,
+                          .level = (uint32_t)level};
+    bool ok = buf_add(to, &d, sizeof d) && buf_add(to, name.p, name.len) && buf_add(to, attr.p, attr.len) &&
+              buf_add(to, vec_code(v, node), v->h.dim * sizeof(float));
+    for (int l = 0; ok && v->h.kind == VEC_HNSW && l <= level; l++)
+        ok = save_links(v, node, l, number, to);
+    return ok;
+}
+
+bool vec_save(const struct vec_index *v, struct buf *to)
+{
+    if (vec_damaged(v))
+        return false;
+    uint32_t top = vec_top(v), *number = mem_zero((size_t)top * sizeof *number), count = 0;
+    for (uint32_t n = 1; n < top; n++)
+        if (vec_alive(v, n))
+            number[n] = ++count;
+    struct dump_head h = {.magic = DUMP_MAGIC,
+                          .dim = v->h.dim,
+                          .metric = (uint8_t)v->h.metric,
+                          .kind = (uint8_t)v->h.kind,
+                          .quant = (uint8_t)v->h.quant,
+                          .m = v->h.m,
+                          .ef_construction = v->h.ef_construction,
+                          .seed = v->h.seed,
+                          .node_uid = v->h.node_uid,
+                          .count = count,
+                          .entry = number[ENTRY_NODE(atomic_load_explicit(&v->entry, memory_order_relaxed))]};
+    memcpy(h.rng, v->rng.s, sizeof h.rng);
+    size_t start = to->len;
+    bool ok = buf_add(to, &h, sizeof h);
+    for (uint32_t n = 1; ok && n < top; n++)
+        if (number[n])
+            ok = save_node(v, n, number, to);
+    mem_free(number);
+    uint32_t crc = ok ? crc32c(0, to->p + start, to->len - start) : 0;
+    ok = ok && buf_add(to, &crc, sizeof crc) && !vec_damaged(v);
+    if (!ok)
+        to->len = start;
+    return ok;
+}
+
+/* ---- load ---- */
+
+struct loader {
+    struct vec_index *v;
+    const char *p, *end;
+    uint32_t count;
+    struct err *err;
+};
+
+#define BAD(l, ...) err_set((l)->err, ERR_INVALID, "bad vector index data: " __VA_ARGS__)
+
+static const char *take(struct loader *l, size_t n)
+{
+    if ((size_t)(l->end - l->p) < n)
+        return NULL;
+    const char *p = l->p;
+    l->p += n;
+    return p;
+}
+
+static bool take_into(struct loader *l, void *to, size_t n)
+{
+    const char *p = take(l, n);
+    if (p)
+        memcpy(to, p, n);
+    return p != NULL;
+}
+
+static int load_links(struct loader *l, uint32_t node, int level)
+{
+    uint32_t n, to, cap = 0;
+    _Atomic uint32_t *links = hnsw_links(l->v, node, level, &cap);
+    if (!take_into(l, &n, sizeof n) || n > cap)
+        return BAD(l, "node %" PRIu32 " has more links than there may be", node);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!take_into(l, &to, sizeof to) || to < 1 || to > l->count)
+            return BAD(l, "node %" PRIu32 " is linked to one that does not exist", node);
+        atomic_store_explicit(&links[i], to, memory_order_relaxed);
+    }
+    return 0;
+}
+
+static int load_vector(struct loader *l, const struct dump_node *d, float *to)
+{
+    struct vec_index *v = l->v;
+    if (!take_into(l, to, v->h.dim * sizeof *to))
+        return BAD(l, "it ends within a vector");
+    double n = simd_norm_f32(to, v->h.dim);
+    bool unit = v->h.metric == VEC_COSINE;
+    if (!simd_finite_f32(to, v->h.dim) || !isfinite(d->norm) || d->norm < 0 ||
+        (unit ? n != 0 && (n < 0.999 || n > 1.001) : d->norm != 1))
+        return BAD(l, "a vector is not one that was saved");
+    return 0;
+}
+
+static int load_node(struct loader *l, uint32_t number, float *x)
+{
+    struct vec_index *v = l->v;
+    struct dump_node d;
+    uint32_t node;
+    if (!take_into(l, &d, sizeof d) || d.name < 1 || d.name > VEC_MAX_NAME || d.attr > VEC_MAX_ATTR ||
+        d.level >= (v->h.kind == VEC_HNSW ? VEC_MAX_LEVELS : 1))
+        return BAD(l, "the head of node %" PRIu32 " makes no sense", number);
+    struct slice name = slice_of(take(l, d.name), d.name), attr = slice_of(take(l, d.attr), d.attr);
+    if (!name.p || !attr.p)
+        return BAD(l, "it ends within a name");
+    int rc = load_vector(l, &d, x);
+    uint32_t hash = names_hash(v, name);
+    if (rc == 0 && names_find(v, name, hash))
+        rc = BAD(l, "two elements have the same name");
+    if (rc == 0)
+        rc = names_reserve(v, l->err);
+    if (rc == 0)
+        rc = vec_add_node(v, name, hash, x, d.norm, attr, (int)d.level, &node, l->err);
+    if (rc < 0)
+        return rc;
+    assert(node == number);
+    struct meta *m = vec_meta(v, node);
+    space_touch(&v->space, AREA_META, node, m, sizeof *m);
+    m->uid = d.uid;
+    names_insert(v, node, hash);
+    atomic_store_explicit(&vec_row(v, node)->state, NODE_LIVE | d.level << 8, memory_order_release);
+    atomic_store_explicit(&v->count, number, memory_order_release);
+    v->h.with_attr += d.attr > 0;
+    for (int level = 0; rc == 0 && v->h.kind == VEC_HNSW && level <= (int)d.level; level++)
+        rc = load_links(l, node, level);
+    return rc;
+}
+
+static int load_head(struct loader *l, struct dump_head *h, const char *path)
+{
+    uint32_t crc;
+    if (!take_into(l, h, sizeof *h) || l->end - l->p < 4 || memcmp(h->magic, DUMP_MAGIC, sizeof h->magic) != 0)
+        return BAD(l, "it does not begin as one");
+    l->end -= 4;
+    memcpy(&crc, l->end, 4);
+    const char *start = l->p - sizeof *h;
+    if (crc != crc32c(0, start, (size_t)(l->end - start)))
+        return BAD(l, "its checksum is wrong");
+    struct vec_config c = {.dim = h->dim,
+                           .metric = h->metric,
+                           .kind = h->kind,
+                           .quant = h->quant,
+                           .m = h->m,
+                           .ef_construction = h->ef_construction,
+                           .seed = h->seed};
+    struct err why;
+    if (!h->m || !h->ef_construction || !h->seed || vec_config_check(&c, &why) < 0)
+        return BAD(l, "its configuration makes no sense");
+    if (h->count > (size_t)(l->end - l->p) / (sizeof(struct dump_node) + h->dim * sizeof(float)) || h->entry > h->count)
+        return BAD(l, "it is shorter than it says");
+    return path ? vec_create_file(&l->v, path, &c, l->err) : vec_create(&l->v, &c, l->err);
+}
+
+static int load_all(struct loader *l, const struct dump_head *h)
+{
+    struct vec_index *v = l->v;
+    float *x = mem_alloc(h->dim * sizeof *x);
+    int rc = 0;
+    l->count = h->count;
+    for (uint32_t n = 1; rc == 0 && n <= h->count; n++)
+        rc = load_node(l, n, x);
+    mem_free(x);
+    if (rc < 0)
+        return rc;
+    if (l->p != l->end)
+        return BAD(l, "something follows its last element");
+    memcpy(v->rng.s, h->rng, sizeof v->rng.s);
+    v->h.node_uid = h->node_uid;
+    if (h->entry)
+        atomic_store_explicit(&v->entry, (uint64_t)NODE_LEVEL(vec_state(v, h->entry)) << 32 | h->entry,
+                              memory_order_release);
+    struct err why;
+    return vec_verify(v, &why) < 0 ? BAD(l, "%s", why.msg) : 0;
+}
+
+int vec_load(struct vec_index **out, struct slice from, const char *path, struct err *err)
+{
+    struct loader l = {.p = from.p, .end = from.p + from.len, .err = err};
+    struct dump_head h;
+    int rc = load_head(&l, &h, path);
+    if (rc == 0)
+        rc = load_all(&l, &h);
+    if (rc == 0) {
+        *out = l.v;
+        return 0;
+    }
+    if (l.v && path)
+        vec_drop_file(path, NULL);
+    vec_unref(l.v);
+    return rc;
+}
