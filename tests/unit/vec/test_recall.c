@@ -83,7 +83,7 @@ static void put(struct vec_index *v, uint32_t i, const float *x)
 static void on_real_data(void **state)
 {
     struct vec_index *v = NULL;
-    struct vec_config c = {.dim = DIM, .metric = VEC_L2, .seed = 11};
+    struct vec_config c = {.dim = DIM, .metric = VEC_L2, .seed = 11, .ef_construction = 100};
     struct err err = {0};
     assert_int_equal(vec_create(&v, &c, &err), 0);
     for (uint32_t i = 0; i < N; i++)
