@@ -1,5 +1,5 @@
 /* The session value. An array of pointers to message blocks, with room in front where a trim has been; a handful of
- * texts; a sorted array of variables. Most sessions are short and there may be millions: an empty one is 184 bytes, and
+ * texts; a sorted array of variables. Most sessions are short and there may be millions: an empty one is 144 bytes, and
  * what it does not use it does not allocate. */
 #include "session/session.h"
 
