@@ -8,8 +8,8 @@
 #include "cmd/families.h"
 
 static const struct cmd_family *const families[] = {
-    &connection_family, &server_family, &generic_family,      &string_family,
-    &hash_family,       &list_family,   &transactions_family, &pubsub_family,
+    &connection_family, &server_family,       &generic_family, &string_family,  &hash_family,
+    &list_family,       &transactions_family, &pubsub_family,  &session_family,
 };
 
 static struct slice entry_name(const void *e)

@@ -5,6 +5,7 @@
 #include "cmd/cmd_server.h"
 #include "cmd/notify.h"
 #include "net/settings.h"
+#include "session/session.h"
 #include "store/evict.h"
 #include "store/types.h"
 
@@ -39,6 +40,7 @@ static int api_serve(struct err *err)
 
 static const struct room rows[] = {
     {.name = "types", .settings = types_boot},
+    {.name = "sessions", .settings = session_boot},
     {.name = "eviction", .settings = evict_settings},
     {.name = "connections", .settings = net_register_settings},
     {.name = "server commands", .settings = server_cmd_settings},
