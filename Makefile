@@ -1,4 +1,4 @@
-# One Makefile for everything. `make help` lists the targets.
+# One Makefile for everything: `make`, `make demo`, `make test`, `make check`, `make run`, `make bench`, `make install`.
 #
 # Sources are globbed: a new file in src/ or tests/unit/ needs no line here. Every build variant has its own folder
 # (build, build/asan, build/tsan) and the same rules; `make VARIANT=asan skald` is what `make asan` uses underneath.
@@ -90,6 +90,40 @@ fuzz:
 fuzz-run: $(FUZZ)
 	@set -e; for t in $(FUZZ); do c=build/fuzz-corpus/$$(basename $$t); mkdir -p $$c; echo "== $$t"; \
 		$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=$$c- $$c; done
+
+.PHONY: deps check test asan tsan demo run bench install
+deps:
+	@utils/deps.sh
+# Fast: no server is started.
+check: $(UNIT)
+	@utils/headers.sh
+	@$(PYTHON) utils/layers.py
+	@$(PYTHON) utils/sizes.py
+	@set -e; for t in $(UNIT); do $$t >build/unit.log 2>&1 || { cat build/unit.log; exit 1; }; tail -1 build/unit.log | sed "s|^|$$(basename $$t): |"; done
+test: deps
+	@$(MAKE) --no-print-directory -j2 skald unit-bins
+	@utils/test.sh
+asan tsan: deps
+	@utils/test.sh $@
+demo:
+	@utils/deps.sh build
+	@$(MAKE) --no-print-directory -j2 skald
+	@$(PYTHON) utils/demo.py
+run: $(B)/skald
+	@mkdir -p build/run && $(B)/skald --dir build/run --appendonly yes
+bench: deps
+	@$(MAKE) --no-print-directory -j2 skald
+	@$(PYTHON) utils/bench.py
+
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+install: $(B)/skald
+	install -D -m 755 $(B)/skald $(DESTDIR)$(PREFIX)/bin/skald
+	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/skald
+	$(B)/skald --sample-config > $(DESTDIR)$(SYSCONFDIR)/skald/skald.conf.sample
+	install -d -m 755 $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@bin@|$(PREFIX)/bin/skald|; s|@conf@|$(SYSCONFDIR)/skald/skald.conf|' utils/skald.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/skald.service
 
 .PHONY: clean
 clean:

@@ -5,7 +5,7 @@
     t        the same with text decoded
     fresh    a factory: fresh("--appendonly", "yes") starts another server, which the test may kill and start again
 
-SKALD_BIN names the binary (build/skald by default), so that a sanitizer build runs the same tests.
+SKALD_PORT names a server that runs already (a Redis server, to see whether a test is right). SKALD_BIN names the binary (build/skald by default), so that a sanitizer build runs the same tests.
 """
 
 import os
