@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "cmd/families.h"
 #include "cmd/scan.h"
 #include "store/t_hash.h"
 

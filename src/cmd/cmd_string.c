@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "cmd/expire.h"
+#include "cmd/families.h"
 #include "net/conn.h"
 
 /* --- what nearly all of them do first --- */

@@ -7,6 +7,7 @@
 extern const struct cmd_family connection_family;
 extern const struct cmd_family server_family;
 extern const struct cmd_family generic_family;
+extern const struct cmd_family expire_family;
 extern const struct cmd_family string_family;
 extern const struct cmd_family hash_family;
 extern const struct cmd_family list_family;

@@ -7,10 +7,20 @@
 #include "base/mem.h"
 #include "cmd/families.h"
 
-static const struct cmd_family *const families[] = {
-    &connection_family, &server_family,       &generic_family, &string_family,  &hash_family,
-    &list_family,       &transactions_family, &pubsub_family,  &session_family,
+/* clang-format off */
+static const struct cmd_family *const families[] = { /* one a line: rooms add theirs at the same time */
+    &connection_family,
+    &server_family,
+    &generic_family,
+    &expire_family,
+    &string_family,
+    &hash_family,
+    &list_family,
+    &transactions_family,
+    &pubsub_family,
+    &session_family,
 };
+/* clang-format on */
 
 static struct slice entry_name(const void *e)
 {
