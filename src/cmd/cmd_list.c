@@ -789,6 +789,7 @@ static void brpoplpush(struct call *c)
 #define ADDS  (CMD_WRITE | CMD_DENYOOM)
 #define BLOCK (CMD_WRITE | CMD_BLOCKING)
 
+/* clang-format off */
 static const struct cmd rows[] = {
     {.name = "lpush", .run = lpush, .arity = -3, .flags = ADDS | CMD_FAST, .acl = ACL_LIST, .first = 1, .last = 1,
      .step = 1, .syntax = "key element...", .summary = "Puts elements at the head of a list, which is made if absent.",
@@ -862,5 +863,6 @@ static const struct cmd rows[] = {
      .last = 2, .step = 1, .syntax = "source destination timeout",
      .summary = "RPOPLPUSH that waits until the source has an element.", .since = "2.2.0", .complexity = "O(1)"},
 };
+/* clang-format on */
 
 const struct cmd_family list_family = CMD_FAMILY("list", rows);

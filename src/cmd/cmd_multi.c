@@ -135,6 +135,7 @@ static void unwatch(struct call *c)
 
 #define COMMON (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST)
 
+/* clang-format off */
 static const struct cmd rows[] = {
     {.name = "multi", .run = multi, .arity = 1, .flags = COMMON, .acl = ACL_TRANSACTION, .syntax = "",
      .summary = "Starts a transaction: commands are queued until EXEC.", .since = "1.2.0", .complexity = "O(1)"},
@@ -150,5 +151,6 @@ static const struct cmd rows[] = {
     {.name = "unwatch", .run = unwatch, .arity = 1, .flags = COMMON, .acl = ACL_TRANSACTION, .syntax = "",
      .summary = "Forgets all watched keys.", .since = "2.2.0", .complexity = "O(N) in the watched keys."},
 };
+/* clang-format on */
 
 const struct cmd_family transactions_family = CMD_FAMILY("transactions", rows);

@@ -311,6 +311,7 @@ static void help(struct call *c)
 
 #define ASKS (CMD_PUBSUB | CMD_LOADING | CMD_STALE)
 
+/* clang-format off */
 static const struct cmd pubsub_subs[] = {
     {.name = "channels", .run = channels, .arity = -2, .flags = ASKS, .acl = ACL_SLOW, .syntax = "[pattern]",
      .summary = "Channels that have subscribers.", .since = "2.8.0", .complexity = "O(N) in the channels."},
@@ -361,5 +362,6 @@ static const struct cmd rows[] = {
      .summary = "Asks about channels and subscribers.", .since = "2.8.0", .complexity = "Depends on the subcommand.",
      .subs = pubsub_subs, .nsubs = sizeof pubsub_subs / sizeof *pubsub_subs},
 };
+/* clang-format on */
 
 const struct cmd_family pubsub_family = CMD_FAMILY("pubsub", rows);

@@ -11,6 +11,7 @@
 #include "cmd/effects.h"
 #include "cmd/multi.h"
 #include "cmd/notify.h"
+#include "cmd/push.h"
 
 struct dispatch_stats dispatch_stats;
 struct dispatch_gates dispatch_gates;
@@ -206,6 +207,7 @@ void dispatch_command(struct client *c, int argc, struct slice *argv)
     if (c->flags & CLIENT_REPLY_SKIP_NEXT)
         c->flags = (c->flags & ~CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP;
     size_t before = c->reply.out->len;
+    bool held = push_hold(c);
     if (!(e = lookup(c, argc, argv))) {
         refuse(c, NULL);
     } else if (!admit(c, e)) {
@@ -224,6 +226,8 @@ void dispatch_command(struct client *c, int argc, struct slice *argv)
         c->reply.out->len = before;
         c->flags &= ~(unsigned)CLIENT_REPLY_SKIP;
     }
+    if (held)
+        push_release();
     if (c->conn) {
         conn_wrote(c->conn);
         if (c->flags & CLIENT_CLOSE_SOON)

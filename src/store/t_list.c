@@ -17,6 +17,7 @@
 #include "store/digest.h"
 #include "store/listpack.h"
 #include "store/rdb.h"
+#include "store/types.h"
 
 #define SAFETY_LIMIT   8192 /* bytes of a node whose limit is a number of elements */
 #define ENTRY_OVERHEAD 8    /* what an element costs in a listpack besides its bytes, roughly and at most */

@@ -15,18 +15,15 @@
 
 #include "store/obj.h"
 
-extern const struct type_ops list_ops;
-void list_settings(void); /* registers list-max-listpack-size, list-compress-depth */
-
 struct value list_new(void); /* empty, to be given to db_add */
 
 size_t list_len(const struct obj *o);
 void list_push(struct obj *o, bool head, const struct slice *s, int n); /* one after the other: LPUSH a b is b, a */
-struct slice list_end(const struct obj *o, bool head, char tmp[NUM_I64_MAX]); /* the list is not empty */
+struct slice list_end(const struct obj *o, bool head, char tmp[NUM_I64_MAX]);                /* the list is not empty */
 bool list_get(const struct obj *o, int64_t index, struct slice *out, char tmp[NUM_I64_MAX]); /* -1 is the last */
-bool list_set(struct obj *o, int64_t index, struct slice s);                                  /* false: no such index */
-bool list_insert(struct obj *o, struct slice pivot, bool before, struct slice s);             /* false: no pivot */
-void list_delete(struct obj *o, size_t start, size_t n); /* start + n <= length */
+bool list_set(struct obj *o, int64_t index, struct slice s);                                 /* false: no such index */
+bool list_insert(struct obj *o, struct slice pivot, bool before, struct slice s);            /* false: no pivot */
+void list_delete(struct obj *o, size_t start, size_t n);                                     /* start + n <= length */
 /* Deletes up to |count| elements equal to s, from the tail when count is negative; 0: all. Returns how many. */
 size_t list_remove(struct obj *o, struct slice s, int64_t count);
 
