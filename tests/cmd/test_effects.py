@@ -5,15 +5,12 @@ import time
 
 import pytest
 
-from conftest import Server
 from helpers import raw
 
 
 @pytest.fixture
-def journaled(tmp_path):
-    s = Server(tmp_path, "--appendonly", "yes", "--appendfsync", "always").start()
-    yield s
-    s.kill()
+def journaled(fresh):
+    return fresh("--appendonly", "yes", "--appendfsync", "always")
 
 
 def snapshot(r):
@@ -26,13 +23,13 @@ def snapshot(r):
 
 
 def after_restart(server):
-    server.kill()
+    server.kill9()
     server.start()
-    return snapshot(server.client())
+    return snapshot(server.client(decode_responses=False))
 
 
 def test_expiries_are_points_in_time(journaled):
-    r = journaled.client()
+    r = journaled.client(decode_responses=False)
     r.set("ex", 1, ex=1000)
     r.setex("setex", 1000, 1)
     r.psetex("psetex", 1000000, 1)
@@ -56,7 +53,7 @@ def test_expiries_are_points_in_time(journaled):
 
 
 def test_what_expired_or_was_deleted_stays_gone(journaled):
-    r = journaled.client()
+    r = journaled.client(decode_responses=False)
     r.psetex("a", 5, 1)
     r.set("b", 1)
     r.set("c", 1)
@@ -72,7 +69,7 @@ def test_what_expired_or_was_deleted_stays_gone(journaled):
 
 
 def test_arithmetic(journaled):
-    r = journaled.client()
+    r = journaled.client(decode_responses=False)
     for _ in range(10):
         raw(r, "INCRBYFLOAT", "f", "0.1")
         raw(r, "HINCRBYFLOAT", "h", "f", "0.3")
@@ -117,7 +114,7 @@ def random_command(rng):
 
 
 def test_random_commands(journaled):
-    r = journaled.client()
+    r = journaled.client(decode_responses=False)
     rng = random.Random(12)
     for _ in range(3):
         pipe = r.pipeline(transaction=False)
@@ -127,4 +124,4 @@ def test_random_commands(journaled):
         before = snapshot(r)
         assert len(before) > 3
         assert after_restart(journaled) == before
-        r = journaled.client()
+        r = journaled.client(decode_responses=False)

@@ -41,7 +41,7 @@ class Conn:
         if t == b"+":
             return Status(rest.decode())
         if t == b"-":
-            return Error(rest.decode())
+            return Error(rest.decode(errors="backslashreplace"))  # it may quote what the client sent
         if t == b":":
             return int(rest)
         if t in b"$=":
