@@ -39,7 +39,7 @@ struct client *client_create(struct conn *conn)
     if (conn) {
         c->id = next_id++;
         c->reply.out = conn_out(conn);
-        c->authed = !user_password_needed();
+        client_set_authed(c, !user_password_needed());
         list_add_tail(&clients, &c->link);
         connected++;
     } else {
@@ -47,6 +47,13 @@ struct client *client_create(struct conn *conn)
         c->authed = true;
     }
     return c;
+}
+
+void client_set_authed(struct client *c, bool authed)
+{
+    c->authed = authed;
+    if (c->conn)
+        conn_set_guest(c->conn, !authed);
 }
 
 void client_destroy(struct client *c)
@@ -70,7 +77,7 @@ void client_destroy(struct client *c)
 
 struct client *client_by_id(uint64_t id)
 {
-    list_each(l, &clients) {
+    list_each (l, &clients) {
         struct client *c = list_entry(l, struct client, link);
         if (c->id == id)
             return c;
@@ -133,10 +140,12 @@ void client_line(const struct client *c, struct buf *to)
     buf_addf(to, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%d", (unsigned long long)c->id,
              addr, laddr, sock_fd(s), c->name ? c->name : "", (long long)(clock_wall_ms() - c->created_ms) / 1000,
              (long long)(now - c->last_ms) / 1000, flags, c->db->id);
-    buf_addf(to, " sub=%zu psub=%zu ssub=%zu multi=%d watch=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=%zu rbp=%zu",
+    buf_addf(to,
+             " sub=%zu psub=%zu ssub=%zu multi=%d watch=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=%zu rbp=%zu",
              c->sub ? pubsub_count(c->sub, PUBSUB_CHANNEL) : 0, c->sub ? pubsub_count(c->sub, PUBSUB_PATTERN) : 0,
              c->sub ? pubsub_count(c->sub, PUBSUB_SHARD) : 0, multi_queued(c), multi_watched(c), qbuf, out, out);
-    buf_addf(to, " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+    buf_addf(to,
+             " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
              out, out, sizeof *c + qbuf + out, c->last_cmd ? c->last_cmd : "NULL", c->reply.resp,
              c->lib_name ? c->lib_name : "", c->lib_ver ? c->lib_ver : "");
 }

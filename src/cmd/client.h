@@ -50,6 +50,7 @@ struct client {
 void clients_boot(struct store *store);
 struct client *client_create(struct conn *conn);
 void client_destroy(struct client *c);
+void client_set_authed(struct client *c, bool authed); /* until then its connection takes small requests only */
 struct client *client_by_id(uint64_t id); /* NULL when unknown */
 size_t client_count(void);                /* connected ones */
 struct list *clients_all(void);           /* struct client, by link */

@@ -73,7 +73,7 @@ static bool authenticate(struct call *c, struct slice name, struct slice passwor
         reply_errorf(c->reply, "%s", err.msg);
         return false;
     }
-    c->client->authed = true;
+    client_set_authed(c->client, true);
     return true;
 }
 
@@ -185,7 +185,7 @@ static void reset(struct call *c)
         conn_set_pubsub(k->conn, false);
     k->db = &c->db->store->dbs[0];
     k->reply.resp = 2;
-    k->authed = !user_password_needed();
+    client_set_authed(k, !user_password_needed());
     set_text(&k->name, SLICE(""));
     reply_status(c->reply, "RESET");
 }

@@ -250,13 +250,13 @@ static void on_written(uv_write_t *w, int status)
 {
     struct sock *s = w->data;
     s->writing = false;
-    if (!s->closing)
+    if (!s->closing && s->ops)
         s->ops->written(s->arg, status);
 }
 
 int sock_write(struct sock *s, const char *p, size_t n)
 {
-    assert(!s->writing && s->ops);
+    assert(!s->writing);
     if (s->closing)
         return -ENOTCONN;
     while (n > 0) {

@@ -37,7 +37,8 @@ void listener_close(struct listener *ls);     /* NULL allowed; removes a Unix pa
 void sock_attach(struct sock *s, const struct sock_ops *ops, void *arg);
 void sock_read(struct sock *s);  /* start or resume */
 void sock_pause(struct sock *s); /* stop reading */
-/* 1: all written now. 0: under way, written() will come, one write at a time. Negative errno: failed, end() is not called. */
+/* 1: all written now. 0: under way, written() will come, one write at a time. Negative errno: failed, end() is not called.
+ * A sock that was not attached may be told a last word before it is closed; what the kernel does not take is lost. */
 int sock_write(struct sock *s, const char *p, size_t n);
 void sock_close(struct sock *s); /* NULL and a second call allowed */
 void sock_nodelay(struct sock *s, bool on);

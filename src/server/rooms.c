@@ -19,6 +19,12 @@ struct room {
     void (*close)(void);
 };
 
+static void connections_settings(void)
+{
+    net_register_settings();
+    net_register_info();
+}
+
 static int blocked_open(const struct rooms *r, struct err *err)
 {
     block_boot(r->loop);
@@ -42,7 +48,7 @@ static const struct room rows[] = {
     {.name = "types", .settings = types_boot},
     {.name = "sessions", .settings = session_boot},
     {.name = "eviction", .settings = evict_settings},
-    {.name = "connections", .settings = net_register_settings},
+    {.name = "connections", .settings = connections_settings},
     {.name = "server commands", .settings = server_cmd_settings},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
     {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
