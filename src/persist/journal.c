@@ -545,6 +545,8 @@ void journal_close(struct journal *j)
     if (write_rest(j, &err) < 0)
         log_warning("the last %" PRIu64 " bytes of the journal are lost: %s", journal_lsn(j) - j->synced, err.msg);
     tell(j);
+    while (!list_empty(&j->hooks)) /* a hook that outlives the journal may still be unhooked */
+        list_del(j->hooks.next);
     while (!list_empty(&j->queue))
         free_segment(list_entry(j->queue.next, struct segment, link));
     while (!list_empty(&j->kept))
