@@ -29,7 +29,7 @@ struct err {
 };
 
 /* Fills e (NULL is allowed) and returns code, so that `return err_set(e, ERR_INVALID, "...")` is the idiom. The sentence
- * is cut at the buffer's end, never overrun; it holds no CR or LF (they become spaces). */
+ * is cut at the buffer's end (not inside a character), never overrun; it holds no CR or LF (they become spaces). */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* "INVALID" for ERR_INVALID and so on; "ERR" for codes without a class of their own. Static string. */

@@ -1,0 +1,68 @@
+/* Calls to models: start, follow, cancel. One struct llm a server.
+ *
+ * A call is started on the loop, works elsewhere (an outbound HTTP transfer, or a worker for builtin models) and comes
+ * back on the loop: piece() as text is made, when asked for, and done() exactly once. Neither is called from inside the
+ * function that starts, and no piece after llm_cancel. Requests are copied.
+ *
+ * Errors, by class: INVALID what was asked is wrong (the provider's 400, 404, 413, 422 too), STATE no such model,
+ * disabled, of another kind, key not there, cancelled; QUOTA the provider's 429 or too many calls here; UPSTREAM
+ * everything that is the provider's fault: 5xx, 401/403, time-outs, unreachable, garbage, a stream that breaks off.
+ *
+ * A failure that may pass (no connection, 408, 409, 429, 5xx) is tried again as often as the model's RETRIES says, with
+ * growing pauses, within the call's one time-out and never after a piece was handed out.
+ *
+ * Thread: loop, all of it. */
+#ifndef LLM_LLM_H
+#define LLM_LLM_H
+
+#include "io/job.h"
+#include "io/loop.h"
+#include "llm/chat.h"
+#include "llm/model.h"
+#include "net/http_client.h"
+
+struct llm;
+struct llm_call; /* valid until its done() returns */
+
+/* Registers the settings llm-model, llm-embed-model, llm-timeout, llm-max-calls; once, at boot. */
+void llm_boot(void);
+
+/* The HTTP client and the pool are the caller's and outlive the llm's calls. */
+struct llm *llm_create(struct loop *l, struct http_client *http, struct job_pool *jobs);
+/* After http_client_destroy and job_pool_destroy, which end the calls that are under way. NULL allowed. */
+void llm_destroy(struct llm *m);
+/* Before them: no call is retried from now on, those that wait for a retry end. New calls are refused with STATE. */
+void llm_stop(struct llm *m);
+struct models *llm_models(struct llm *m);
+
+/* NULL with err filled when the call cannot be started; done() is not called then. */
+struct llm_call *llm_chat_start(struct llm *m, const struct llm_request *q, const struct llm_chat_events *events,
+                                void *arg, struct err *err);
+struct llm_call *llm_embed_start(struct llm *m, const struct llm_embed_request *q, llm_embed_done *done, void *arg,
+                                 struct err *err);
+/* done() comes later, with ERR_CANCELLED; again is harmless. */
+void llm_cancel(struct llm_call *c);
+
+const char *llm_call_id(const struct llm_call *c);              /* a UUIDv7 */
+struct llm_call *llm_call_find(struct llm *m, struct slice id); /* NULL when there is none */
+
+struct llm_call_info {
+    const char *id, *model, *state; /* running, streaming, waiting (for a retry), cancelled */
+    enum model_kind kind;
+    int64_t started_ms; /* wall clock */
+    int64_t age_us;
+    int64_t pieces, bytes; /* of text so far */
+    int attempts;
+    struct slice tag;
+};
+/* Oldest first. fn may cancel calls, and start none. */
+void llm_calls(struct llm *m, void (*fn)(void *arg, const struct llm_call_info *i), void *arg);
+
+struct llm_stats {
+    int calls;
+    uint64_t started, failed, cancelled, retries;
+    uint64_t tokens_in, tokens_out;
+};
+void llm_stats(const struct llm *m, struct llm_stats *to);
+
+#endif

@@ -1,0 +1,70 @@
+/* The registry of models: named entries that say which provider, where, with which key.
+ *
+ * An entry is made from the words of LLM.MODEL SET and can be written as those words again, which is how it is
+ * journaled and replicated. builtin/extract and builtin/hash always exist and cannot be changed or removed.
+ *
+ * A key is env:NAME (read from the environment at each call), file:path (read at each call, so that it can be rotated)
+ * or the key itself. The key itself is a secret: model_fields masks it, only model_words gives it out.
+ *
+ * Thread: loop. */
+#ifndef LLM_MODEL_H
+#define LLM_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/dict.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+struct llm_provider;
+
+enum model_kind { MODEL_CHAT, MODEL_EMBED, MODEL_RERANK, MODEL_SPEECH, MODEL_TRANSCRIBE };
+
+struct model {
+    char *name;
+    const struct llm_provider *provider;
+    char *url;    /* base without a slash at the end; NULL: the provider's own */
+    char *id;     /* what the provider calls it; never NULL */
+    char *key;    /* NULL: none is sent */
+    char *params; /* JSON object text or NULL */
+    enum model_kind kind;
+    int64_t context;               /* tokens; 0: unknown */
+    char *price_in, *price_out;    /* as given (per million tokens); NULL: unknown */
+    int64_t rpm, tpm, concurrency; /* 0: no limit */
+    int64_t timeout_ms;            /* 0: the server's */
+    int64_t retries;
+    bool enabled;
+    bool builtin;
+};
+
+struct models {
+    struct dict by_name;
+};
+
+void models_init(struct models *ms);
+void models_release(struct models *ms);
+
+/* words: name PROVIDER p [URL base] ... as after LLM.MODEL SET. Replaces the entry of that name (and enables it). */
+int models_set(struct models *ms, const struct slice *words, int n, struct err *err);
+int models_del(struct models *ms, struct slice name, struct err *err);
+int models_enable(struct models *ms, struct slice name, bool on, struct err *err);
+struct model *models_find(struct models *ms, struct slice name); /* NULL when there is none */
+/* The model for a call: ERR_STATE with a sentence when there is none, it is disabled, or of another kind. */
+int models_pick(struct models *ms, struct slice name, enum model_kind kind, struct model **out, struct err *err);
+/* In the order of names. fn may not change the registry. */
+void models_each(struct models *ms, void (*fn)(void *arg, struct model *m), void *arg);
+
+const char *model_kind_name(enum model_kind k); /* "CHAT" */
+
+/* The words that make this entry again, the secret key among them: for the journal and for replicas only. (A disabled
+ * entry needs LLM.MODEL DISABLE after it.) */
+void model_words(const struct model *m, void (*emit)(void *arg, struct slice word), void *arg);
+/* Name and value of every field for people, key masked ("env:NAME", "file:path" or "(set)"). */
+void model_fields(const struct model *m, void (*emit)(void *arg, const char *field, struct slice value), void *arg);
+
+/* The key to send, appended to `to`; nothing when the model has none. ERR_STATE when it cannot be read. */
+int model_key(const struct model *m, struct buf *to, struct err *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* OpenAI's replies: whole bodies, event streams, embeddings, errors. Pure; fuzzed; the bytes may be cut anywhere.
+ *
+ * Made for what compatible servers really send: content as text or as parts, reasoning under either of its names, tool
+ * calls without an index or in one piece, errors with status 200 or in the middle of a stream, comments, no [DONE].
+ *
+ * Thread: any; a stream belongs to one thread. */
+#ifndef LLM_OPENAI_PARSE_H
+#define LLM_OPENAI_PARSE_H
+
+#include "llm/provider.h"
+
+int openai_chat_whole(struct slice body, struct llm_answer *a, struct err *err);
+int openai_embed_whole(struct slice body, int ntexts, struct llm_answer *a, struct err *err);
+void openai_error_text(struct slice body, struct buf *to, bool *no_credit);
+
+struct llm_stream *openai_stream_create(struct llm_answer *a, void (*piece)(void *arg, struct slice text), void *arg);
+int openai_stream_feed(struct llm_stream *s, struct slice bytes, struct err *err);
+/* The connection has ended: an error when the answer had not (no finish_reason and no [DONE]). */
+int openai_stream_end(struct llm_stream *s, struct err *err);
+void openai_stream_destroy(struct llm_stream *s); /* NULL allowed */
+
+#endif
