@@ -7,8 +7,8 @@
  *   FORGET    the head of NAME.dw is wiped (unsynced: applying it again changes nothing)
  *
  * The writer goes on meanwhile; pages it changes are saved first (space.c), so both passes see the state of the freeze.
- * When PLACE or HEADER fails the file is half new: NAME.dw holds the whole, and the next checkpoint puts it in place before
- * it writes anything else. */
+ * When PLACE or HEADER fails the file is half new: NAME.dw holds the whole, and the next checkpoint puts it in place
+ * before it writes anything else. */
 #include "vec/checkpoint.h"
 
 #include <unistd.h>
@@ -50,9 +50,11 @@ static void op_done(struct file_op *op)
         next_step(c);
 }
 
-static struct file_op *op_set(struct checkpoint *c, int i, enum file_kind kind, int fd, void *data, size_t len, uint64_t off)
+static struct file_op *op_set(struct checkpoint *c, int i, enum file_kind kind, int fd, void *data, size_t len,
+                              uint64_t off)
 {
-    c->ops[i] = (struct file_op){.kind = kind, .fd = fd, .data = data, .len = len, .off = off, .done = op_done, .arg = c};
+    c->ops[i] =
+        (struct file_op){.kind = kind, .fd = fd, .data = data, .len = len, .off = off, .done = op_done, .arg = c};
     return &c->ops[i];
 }
 

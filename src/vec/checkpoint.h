@@ -28,7 +28,8 @@ struct dw_header {
     char zero[4048];
     uint32_t crc;
 };
-static_assert(offsetof(struct dw_header, list_crc) == 40 && offsetof(struct dw_header, crc) == 4092, "double-write header");
+static_assert(offsetof(struct dw_header, list_crc) == 40 && offsetof(struct dw_header, crc) == 4092,
+              "double-write header");
 static_assert(sizeof(struct dw_header) == SPACE_PAGE, "double-write header");
 
 /* The numbers that live beside the header go into it, then its CRC. */

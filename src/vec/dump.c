@@ -1,5 +1,5 @@
-/* An index as one string of bytes, graph included, for dumps and for the journal's compaction. Nodes are numbered anew, 1 to
- * count, so that free slots cost nothing.
+/* An index as one string of bytes, graph included, for dumps and for the journal's compaction. Nodes are numbered anew,
+ * 1 to count, so that free slots cost nothing.
  *
  *   offset  size  field (little-endian)
  *        0     8  magic "SKALDVS1"
@@ -251,7 +251,7 @@ static int load_all(struct loader *l, const struct dump_head *h)
 
 int vec_load(struct vec_index **out, struct slice from, const char *path, struct err *err)
 {
-    struct loader l = {.p = from.p, .end = from.p + from.len, .err = err};
+    struct loader l = {.p = from.p, .end = from.len ? from.p + from.len : from.p, .err = err};
     struct dump_head h;
     int rc = load_head(&l, &h, path);
     if (rc == 0)

@@ -27,7 +27,8 @@ void header_fill(struct vec_index *v, struct vec_header *h)
 
 bool header_sealed(const struct vec_header *h)
 {
-    return memcmp(h->magic, VEC_MAGIC, sizeof h->magic) == 0 && h->crc == crc32c(0, h, offsetof(struct vec_header, crc));
+    return memcmp(h->magic, VEC_MAGIC, sizeof h->magic) == 0 &&
+           h->crc == crc32c(0, h, offsetof(struct vec_header, crc));
 }
 
 static int read_at(int fd, void *to, size_t n, uint64_t off)
@@ -104,9 +105,9 @@ int dw_apply(int fd, int dw_fd, struct err *err)
     struct dw_header h;
     struct vec_header now;
     struct stat st;
-    if (fstat(dw_fd, &st) < 0 || read_at(dw_fd, &h, sizeof h, 0) < 0 || memcmp(h.magic, DW_MAGIC, sizeof h.magic) != 0 ||
-        h.crc != crc32c(0, &h, offsetof(struct dw_header, crc)) || h.version != VEC_VERSION || h.count < 1 ||
-        h.count > (uint64_t)st.st_size / SPACE_PAGE)
+    if (fstat(dw_fd, &st) < 0 || read_at(dw_fd, &h, sizeof h, 0) < 0 ||
+        memcmp(h.magic, DW_MAGIC, sizeof h.magic) != 0 || h.crc != crc32c(0, &h, offsetof(struct dw_header, crc)) ||
+        h.version != VEC_VERSION || h.count < 1 || h.count > (uint64_t)st.st_size / SPACE_PAGE)
         return 0;
     if (best_header(fd, &now, NULL) == 0 && (now.uid != h.uid || now.epoch > h.epoch))
         return 0;

@@ -251,6 +251,8 @@ bool filter_json_fields(struct slice json, const struct slice *names, uint32_t n
         if (i < n)
             found |= UINT64_C(1) << i;
         more = take(&r, ',');
+        if (!more && (r.p == r.end || *r.p != '}'))
+            return false;
     }
     return found == all;
 }

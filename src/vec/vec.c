@@ -116,7 +116,8 @@ int vec_check(const struct vec_index *v, struct err *err)
 void limbo_push(struct limbo *l, uint64_t mark, uint32_t count)
 {
     if (l->head + l->n == l->cap) {
-        memmove(l->marks, l->marks + l->head, l->n * sizeof *l->marks);
+        if (l->head)
+            memmove(l->marks, l->marks + l->head, l->n * sizeof *l->marks);
         l->head = 0;
         if (l->n * 2 >= l->cap) {
             l->cap = l->cap ? l->cap * 2 : 16;

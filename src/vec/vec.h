@@ -178,8 +178,8 @@ uint64_t vec_lsn(const struct vec_index *v); /* loop; what is on file; 0 in memo
 /* A self-contained copy with the graph, for dumps. The same bytes on every machine of our byte order. False: `to` is
  * full. */
 bool vec_save(const struct vec_index *v, struct buf *to); /* loop */
-/* A new index from such bytes, in memory or, with a path, on a new file (as vec_create_file; checkpoint it then). Everything
- * is checked: ids, levels, lengths, links both ways, names unique. ERR_INVALID says what is wrong. */
+/* A new index from such bytes, in memory or, with a path, on a new file (as vec_create_file; checkpoint it then).
+ * Everything is checked: ids, levels, lengths, links both ways, names unique. ERR_INVALID says what is wrong. */
 int vec_load(struct vec_index **out, struct slice from, const char *path, struct err *err); /* loop */
 
 #endif

@@ -1,5 +1,5 @@
-/* An index on a file: reopening, checkpoints, and crashes at every step of one. A crash is played by putting together what
- * the disk may hold at that moment from the files before and after. */
+/* An index on a file: reopening, checkpoints, and crashes at every step of one. A crash is played by putting together
+ * what the disk may hold at that moment from the files before and after. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,7 +126,7 @@ static void reopened_is_equal(void **state)
         struct vec_index *other = NULL;
         assert_int_equal(vec_create_file(&other, path, &c, &err), ERR_BUSYKEY);
         assert_int_equal(vec_open(&other, path, &err), ERR_IO); /* in use */
-        v = reopen(v); /* a new file is a valid empty one */
+        v = reopen(v);                                          /* a new file is a valid empty one */
         assert_int_equal(vec_count(v), 0);
         for (uint64_t round = 1; round <= 5; round++) {
             change(v, &r, 900, 600);
@@ -188,14 +188,19 @@ static void restore_dw(struct buf *d, uint64_t uid, uint64_t epoch)
 {
     uint64_t count = (d->len - SPACE_PAGE) / (SPACE_PAGE + sizeof(struct dw_entry));
     assert_int_equal(DW_PAGE(count) + count * sizeof(struct dw_entry), d->len);
-    struct dw_header h = {.magic = DW_MAGIC, .version = VEC_VERSION, .byte_order = VEC_BYTE_ORDER, .uid = uid,
-                          .epoch = epoch, .count = count};
+    struct dw_header h = {.magic = DW_MAGIC,
+                          .version = VEC_VERSION,
+                          .byte_order = VEC_BYTE_ORDER,
+                          .uid = uid,
+                          .epoch = epoch,
+                          .count = count};
     h.list_crc = crc32c(0, d->p + DW_PAGE(count), count * sizeof(struct dw_entry));
     h.crc = crc32c(0, &h, offsetof(struct dw_header, crc));
     memcpy(d->p, &h, sizeof h);
 }
 
-static void opens_as(const char *what, const struct buf *f, const char *d, size_t d_len, const struct buf *want, uint64_t lsn)
+static void opens_as(const char *what, const struct buf *f, const char *d, size_t d_len, const struct buf *want,
+                     uint64_t lsn)
 {
     struct err err = {0};
     struct vec_index *v = NULL;

@@ -1,5 +1,5 @@
-/* Recall on real data (SIFT descriptors), built, after every vector has been replaced, and filtered. Skips with a word when the
- * data is not there: SKALD_DATA names its folder, ../shared/data of the project's folder is the default. */
+/* Recall on real data (SIFT descriptors), built, after every vector has been replaced, and filtered. Skips with a word
+ * when the data is not there: SKALD_DATA names its folder, ../shared/data of the project's folder is the default. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,7 +69,8 @@ static double recall(const struct vec_index *v, uint32_t ef, const struct filter
         vec_result_release(&a);
         vec_result_release(&b);
     }
-    printf("  ef %u%s: recall@10 %.4f, %.0f distances a query\n", ef, f ? ", filtered" : "", (double)good / all, (double)cost / Q);
+    printf("  ef %u%s: recall@10 %.4f, %.0f distances a query\n", ef, f ? ", filtered" : "", (double)good / all,
+           (double)cost / Q);
     return (double)good / all;
 }
 

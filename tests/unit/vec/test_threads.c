@@ -1,5 +1,6 @@
-/* Searches on several threads while one writer adds, updates, removes and changes attributes. What a search returns must at
- * some moment have been true: known names, no name twice, attributes that belong to the name. Meant for TSan above all. */
+/* Searches on several threads while one writer adds, updates, removes and changes attributes. What a search returns
+ * must at some moment have been true: known names, no name twice, attributes that belong to the name. Meant for TSan
+ * above all. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +26,8 @@ static void check(const struct vec_result *r, const struct vec_query *q)
         char want[32];
         uint32_t e = naive_number(r->hits[i].name);
         size_t n = (size_t)snprintf(want, sizeof want, "{\"n\":%u", e);
-        bad |= e >= SLOTS || (r->hits[i].attr.len && (r->hits[i].attr.len <= n || memcmp(r->hits[i].attr.p, want, n) != 0));
+        bad |= e >= SLOTS ||
+               (r->hits[i].attr.len && (r->hits[i].attr.len <= n || memcmp(r->hits[i].attr.p, want, n) != 0));
         for (uint32_t j = 0; j < i; j++)
             bad |= slice_eq(r->hits[i].name, r->hits[j].name);
     }
