@@ -101,6 +101,9 @@ static void prepare(void)
     buf_grow(&good_file, (size_t)n);
     close(fd);
     file_io_destroy(io);
+    while (loop_turn(l))
+        ;
+    loop_destroy(l);
     atexit(clean_up);
 }
 
