@@ -26,11 +26,18 @@ void session_changed(struct call *c, struct slice key, struct session *s, int64_
 /* States the effect: the call's own arguments [0, keep), then TIME ms. */
 void session_effect_timed(struct call *c, int keep, int64_t now_ms);
 
+/* A message as id, role, content; and as a map of everything it has (score: NULL, or one more). */
+void session_reply_message(struct call *c, const struct session_msg *m);
+void session_reply_map(struct call *c, const struct session_msg *m, const double *score);
+
 /* cmd_session_messages.c */
 void session_add_run(struct call *c);
 void session_messages_run(struct call *c);
 void session_context_run(struct call *c);
 void session_trim_run(struct call *c);
+
+/* cmd_session_search.c */
+void session_search_run(struct call *c);
 
 /* cmd_session_whole.c */
 void session_fork_run(struct call *c);

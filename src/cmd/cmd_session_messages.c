@@ -84,13 +84,12 @@ static void reply_text_member(struct call *c, const char *name, struct slice tex
     reply_bulk(c->reply, text);
 }
 
-/* Everything about one message; what it does not have is not there. */
-static void reply_message_map(struct call *c, const struct session_msg *m)
+void session_reply_map(struct call *c, const struct session_msg *m, const double *score)
 {
     bool id = !session_id_none(m->id);
     char text[SESSION_ID_TEXT];
     size_t more = (m->name.len > 0) + (m->tool_calls.len > 0) + (m->tool_call_id.len > 0) + (m->meta.len > 0);
-    reply_map(c->reply, 3 + more + id);
+    reply_map(c->reply, 3 + more + id + (score != NULL));
     if (id)
         reply_text_member(c, "id", slice_of(text, session_id_text(m->id, text)));
     reply_text_member(c, "role", slice_str(session_role_name(m->role)));
@@ -102,9 +101,13 @@ static void reply_message_map(struct call *c, const struct session_msg *m)
     reply_text_member(c, "meta", m->meta);
     reply_str(c->reply, "tokens");
     reply_int(c->reply, m->tokens);
+    if (score) {
+        reply_str(c->reply, "score");
+        reply_double(c->reply, *score);
+    }
 }
 
-static void reply_message(struct call *c, const struct session_msg *m)
+void session_reply_message(struct call *c, const struct session_msg *m)
 {
     char text[SESSION_ID_TEXT];
     reply_array(c->reply, 3);
@@ -219,9 +222,9 @@ static void reply_listing(struct call *c, const struct session *s, const struct 
         if (l->by_role && m.role != l->role)
             continue;
         if (l->with_meta)
-            reply_message_map(c, &m);
+            session_reply_map(c, &m, NULL);
         else
-            reply_message(c, &m);
+            session_reply_message(c, &m);
         n++;
     }
     reply_defer_array(c->reply, place, n);
@@ -312,7 +315,7 @@ static void reply_context(struct call *c, const struct session_context *x, const
     reply_array(c->reply, x->n);
     for (size_t i = 0; i < x->n; i++) {
         if (a->with_meta) {
-            reply_message_map(c, &x->v[i]);
+            session_reply_map(c, &x->v[i], NULL);
         } else {
             reply_array(c->reply, 2);
             reply_str(c->reply, session_role_name(x->v[i].role));
