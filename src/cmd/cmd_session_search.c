@@ -1,12 +1,13 @@
-/* SESSION.SEARCH. Short sessions are searched at once; long ones on a worker, which gets a session of its own that shares
- * the messages, while the client waits parked and everybody else goes on. */
+/* SESSION.SEARCH. Short sessions are searched at once; long ones on a worker, which gets a session of its own that
+ * shares the messages, while the client waits parked and everybody else goes on. */
 #include "cmd/cmd_session.h"
 
 #include "base/mem.h"
+#include "cmd/session_boot.h"
 #include "io/job.h"
 #include "session/search.h"
 
-#define AT_ONCE (32u << 10) /* estimated tokens: about 128 kB, a millisecond */
+#define AT_ONCE  (32u << 10) /* estimated tokens: about 128 kB, a millisecond */
 #define HITS_MAX 1000
 
 struct search {
@@ -43,7 +44,8 @@ static bool search_args(struct call *c, int64_t *k, bool *with_meta)
     return true;
 }
 
-static void reply_hits(struct call *c, const struct session *s, const struct session_hit *hits, size_t n, bool with_meta)
+static void reply_hits(struct call *c, const struct session *s, const struct session_hit *hits, size_t n,
+                       bool with_meta)
 {
     reply_array(c->reply, n);
     for (size_t i = 0; i < n; i++) {

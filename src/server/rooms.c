@@ -4,6 +4,7 @@
 #include "cmd/block.h"
 #include "cmd/cmd_server.h"
 #include "cmd/notify.h"
+#include "cmd/session_boot.h"
 #include "net/settings.h"
 #include "session/session.h"
 #include "store/evict.h"
@@ -31,6 +32,12 @@ static int blocked_open(const struct rooms *r, struct err *err)
     return 0;
 }
 
+static int sessions_open(const struct rooms *r, struct err *err)
+{
+    session_cmd_open(r->pool);
+    return 0;
+}
+
 static struct rooms opened;
 
 static const char *why_not_ready(void)
@@ -46,7 +53,7 @@ static int api_serve(struct err *err)
 
 static const struct room rows[] = {
     {.name = "types", .settings = types_boot},
-    {.name = "sessions", .settings = session_boot},
+    {.name = "sessions", .settings = session_boot, .open = sessions_open},
     {.name = "eviction", .settings = evict_settings},
     {.name = "connections", .settings = connections_settings},
     {.name = "server commands", .settings = server_cmd_settings},

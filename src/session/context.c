@@ -107,12 +107,12 @@ static void put_history(struct session_context *c, const struct session *s, stru
     }
 }
 
-static void reverse(struct session_msg *v, size_t n)
+static void reverse(struct session_msg *v, size_t from, size_t to)
 {
-    for (size_t i = 0; i < n / 2; i++) {
-        struct session_msg tmp = v[i];
-        v[i] = v[n - 1 - i];
-        v[n - 1 - i] = tmp;
+    for (; from + 1 < to; from++, to--) {
+        struct session_msg tmp = v[from];
+        v[from] = v[to - 1];
+        v[to - 1] = tmp;
     }
 }
 
@@ -134,7 +134,7 @@ void session_context_build(struct session_context *c, const struct session *s, s
         left.tokens = st.n > c->tokens ? st.n - c->tokens : 0;
     size_t head = c->n;
     put_history(c, s, left);
-    reverse(c->v + head, c->n - head);
+    reverse(c->v, head, c->n);
     c->left_out = session_count(s) - (c->n - head);
 }
 

@@ -250,6 +250,45 @@ def test_context_refuses(t):
     assert error(t, "SESSION.CONTEXT", "s", "TOKENS", "1e3").startswith("INVALID TOKENS takes a number")
 
 
+# --- search ---
+
+
+def test_search(t):
+    add(t, "s", "user", "Ships sail to the harbour.", "ID", "1-1")
+    add(t, "s", "assistant", "The harbour is closed; no harbour pilot.", "ID", "2-1")
+    add(t, "s", "user", "What about trains?", "ID", "3-1")
+    assert [m[0] for m in cmd(t, "SESSION.SEARCH", "s", "Harbour")] == ["2-1", "1-1"]
+    assert cmd(t, "SESSION.SEARCH", "s", "harbour", "COUNT", 1)[0][1] == "assistant"
+    hit = pairs(cmd(t, "SESSION.SEARCH", "s", "trains", "WITHMETA")[0])
+    assert hit["id"] == "3-1" and float(hit["score"]) > 0
+    assert cmd(t, "SESSION.SEARCH", "absent", "x") == []
+    assert error(t, "SESSION.SEARCH", "s", b"\xff").startswith("INVALID the text is not valid UTF-8")
+    assert "out of range" in error(t, "SESSION.SEARCH", "s", "x", "COUNT", 1001)
+    t.set("k", "v")
+    assert error(t, "SESSION.SEARCH", "k", "x") == WRONGTYPE
+
+
+def test_long_searches_wait_on_a_worker(server, t):
+    p = t.pipeline(transaction=False)
+    for i in range(3000):
+        p.execute_command("SESSION.ADD", "s", "user", f"filler {i} " * 40)
+    p.execute_command("SESSION.ADD", "s", "user", "the needle")
+    p.execute()
+    waiting = [Conn(server.raw()) for _ in range(6)]
+    for c in waiting[:-1]:
+        c.send("SESSION.SEARCH", "s", "needle")
+    waiting[-1].send("SESSION.SEARCH", "s", "filler", "COUNT", 1000)
+    waiting.pop().close()
+    assert t.delete("s") == 1
+    for c in waiting:
+        assert c.read()[0][2] == b"the needle"
+        c.close()
+    add(t, "s", "user", "needle " * 60000)
+    m = t.pipeline(transaction=True)
+    m.execute_command("SESSION.SEARCH", "s", "needle", "COUNT", 1)
+    assert len(m.execute()[0]) == 1
+
+
 # --- fields and variables ---
 
 
@@ -537,7 +576,7 @@ def test_random_arguments_never_break_the_server(server, r):
              "TTL", "CONTEXT", "META", "ID", "TIME", "AT", "REV", "ROLE", "title", "context", "summary-to", "updated",
              "FORMAT", "JSON", "WITHMETA", "SET", "GET", "DEL", "LIST", "a\0b", b"\xff\xfe", "(5", "+", "-", "NX",
              "REPLACE", '{"messages":[{"role":"user","content":"x"}]}', "BEFORE", "tool", "assistant", "TOOL-CALLS"]
-    names = ["CREATE", "ADD", "MESSAGES", "CONTEXT", "GET", "SET", "VAR", "TRIM", "FORK", "EXPORT", "IMPORT"]
+    names = ["CREATE", "SEARCH", "ADD", "MESSAGES", "CONTEXT", "GET", "SET", "VAR", "TRIM", "FORK", "EXPORT", "IMPORT"]
     c = Conn(server.raw())
     fine = 0
     for _ in range(5000):
