@@ -1,6 +1,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,63 @@ size_t num_from_i64(char *to, int64_t v)
     return 1 + num_from_u64(to + 1, 0 - (uint64_t)v);
 }
 
+/* The shortest digits that read back as v (finite, not 0), without point or trailing zeros; v is digits * 10^*scale. */
+static int shortest_digits(double v, char digits[17], int *scale)
+{
+    char text[NUM_DOUBLE_MAX];
+    int first = v < DBL_MIN ? 0 : 14; /* 15 digits always survive, but for subnormal numbers */
+    for (int precision = first; precision <= 16; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    int n = 0;
+    char *p = text;
+    for (; *p != 'e'; p++)
+        if (*p != '.')
+            digits[n++] = *p;
+    *scale = atoi(p + 1) - (n - 1);
+    while (n > 1 && digits[n - 1] == '0') {
+        n--;
+        (*scale)++;
+    }
+    return n;
+}
+
+/* Plain notation unless it would be long: the bounds are those of the dtoa that Redis uses, so texts are equal too. */
+static size_t lay_out(char *to, const char *digits, int n, int scale)
+{
+    int exponent = abs(scale + n - 1), point = n + scale; /* where the decimal point goes in the digits */
+    char *at = to;
+    if (scale >= 0 && exponent < n + 7) {
+        memcpy(at, digits, (size_t)n);
+        memset(at + n, '0', (size_t)scale);
+        return (size_t)point;
+    }
+    if (scale < 0 && (scale > -7 || exponent < 4)) {
+        if (point > 0) {
+            memcpy(at, digits, (size_t)point);
+            at[point] = '.';
+            memcpy(at + point + 1, digits + point, (size_t)(n - point));
+            return (size_t)n + 1;
+        }
+        *at++ = '0';
+        *at++ = '.';
+        memset(at, '0', (size_t)-point);
+        memcpy(at - point, digits, (size_t)n);
+        return (size_t)(2 - point + n);
+    }
+    *at++ = digits[0];
+    if (n > 1) {
+        *at++ = '.';
+        memcpy(at, digits + 1, (size_t)n - 1);
+        at += n - 1;
+    }
+    *at++ = 'e';
+    *at++ = scale + n - 1 < 0 ? '-' : '+';
+    return (size_t)(at - to) + num_from_u64(at, (uint64_t)exponent);
+}
+
 size_t num_from_double(char *to, double v)
 {
     if (isnan(v))
@@ -86,17 +144,13 @@ size_t num_from_double(char *to, double v)
         return v > 0 ? (memcpy(to, "inf", 3), 3) : (memcpy(to, "-inf", 4), 4);
     if (v == 0)
         return signbit(v) ? (memcpy(to, "-0", 2), 2) : (memcpy(to, "0", 1), 1);
-    if (v == floor(v) && fabs(v) < 1e15)
+    if (v == floor(v) && fabs(v) <= 4503599627370496.0) /* 2^52 */
         return num_from_i64(to, (int64_t)v);
-    char text[NUM_DOUBLE_MAX];
-    int n = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        n = snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    memcpy(to, text, (size_t)n);
-    return (size_t)n;
+    char digits[17];
+    int scale, n = shortest_digits(fabs(v), digits, &scale);
+    if (v < 0)
+        *to++ = '-';
+    return (size_t)(v < 0) + lay_out(to, digits, n, scale);
 }
 
 bool num_to_long_double(struct slice s, long double *out)

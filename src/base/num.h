@@ -20,7 +20,8 @@ bool num_to_double(struct slice s, double *out);
 
 size_t num_from_i64(char *to, int64_t v); /* no NUL; returns the length */
 size_t num_from_u64(char *to, uint64_t v);
-size_t num_from_double(char *to, double v); /* shortest text that reads back the same; inf, -inf, nan; no NUL */
+/* The shortest digits that read back the same, laid out as Redis does; inf, -inf, nan; no NUL. */
+size_t num_from_double(char *to, double v);
 
 /* Extended precision, for INCRBYFLOAT: parsed like num_to_double, printed without exponent and with at most 17 digits after
  * the point, trailing zeros dropped. */
