@@ -36,6 +36,16 @@ uint64_t durable_lsn(void)
     return journal ? journal_lsn(journal) : 0;
 }
 
+uint64_t durable_synced_lsn(void)
+{
+    return journal ? journal_synced_lsn(journal) : 0;
+}
+
+bool durable_enabled(void)
+{
+    return journal || (appendonly && dispatch_store()->loading);
+}
+
 struct file_io *durable_files(void)
 {
     return files;

@@ -29,7 +29,9 @@ void durable_add_registry(int (*emit)(durable_write *write, void *to));
 void durable_before_switch(void (*prepare)(uint64_t lsn));
 void durable_switch(bool ok);
 
-uint64_t durable_lsn(void);    /* journal position after the last effect; 0 without a journal */
+bool durable_enabled(void);     /* is there a journal, or will there be one after the replay? */
+uint64_t durable_lsn(void);        /* journal position after the last effect; 0 without a journal */
+uint64_t durable_synced_lsn(void); /* what is on disk */
 struct file_io *durable_files(void);
 
 #endif

@@ -1,0 +1,269 @@
+/* VSIM and VSEARCH: the client is parked, a worker walks the index with a reference to it, the loop replies. The loop's
+ * part of a search is parsing and writing the reply, some microseconds, so a hundred searching clients do not delay PING. */
+#include "cmd/cmd_vsearch.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/setting.h"
+#include "cmd/embed_text.h"
+#include "cmd/vector_args.h"
+
+static struct job_pool *pool;
+
+static const struct setting rows[] = {
+    {.name = "vector-max-count", .kind = SETTING_INT, .at = &vector_max_count, .dflt = "1000", .min = 1, .max = VEC_MAX_K,
+     .help = "The largest COUNT that VSIM and VSEARCH take."},
+};
+
+void vsearch_settings(void)
+{
+    SETTING_REGISTER(rows);
+}
+
+void vsearch_boot(struct job_pool *p)
+{
+    pool = p;
+}
+
+struct search {
+    struct job job;
+    struct call *call;
+    struct vec_index *index; /* a reference */
+    struct search_args a;
+    float *x; /* the query, ours */
+    struct vec_query q;
+    struct vec_result r;
+    struct embed_call *embed;
+    bool parked;
+    atomic_bool cancel;
+    int rc;
+    struct err err;
+};
+
+static void search_free(struct search *s)
+{
+    vec_result_release(&s->r);
+    vec_unref(s->index);
+    search_args_release(&s->a);
+    mem_free(s->x);
+    mem_free(s);
+}
+
+/* RESP2: one flat array. RESP3: an array of names, or a map from a name to its score, its attributes, or both. */
+static void reply_hits(struct reply *r, const struct search_args *a, const struct vec_result *hits)
+{
+    int extra = a->with_scores + a->with_attribs;
+    if (extra && r->resp == 3)
+        reply_map(r, hits->count);
+    else
+        reply_array(r, (size_t)hits->count * (size_t)(1 + extra));
+    for (uint32_t i = 0; i < hits->count; i++) {
+        const struct vec_hit *h = &hits->hits[i];
+        reply_bulk(r, h->name);
+        if (extra == 2 && r->resp == 3)
+            reply_array(r, 2);
+        if (a->with_scores)
+            reply_double(r, h->score);
+        if (a->with_attribs && h->attr.len)
+            reply_bulk(r, h->attr);
+        else if (a->with_attribs)
+            reply_nil(r);
+    }
+}
+
+static void run_search(struct search *s)
+{
+    s->rc = vec_search(s->index, &s->q, &s->r, &s->err);
+}
+
+static void finish(struct search *s)
+{
+    if (s->rc < 0)
+        call_err(s->call, &s->err);
+    else
+        reply_hits(s->call->reply, &s->a, &s->r);
+}
+
+static void job_run(struct job *j)
+{
+    run_search((struct search *)j);
+}
+
+static void job_done(struct job *j)
+{
+    struct search *s = (struct search *)j;
+    if (job_cancelled(j) && s->rc == 0 && !s->r.hits)
+        s->rc = err_set(&s->err, ERR_CANCELLED, "the search was cancelled");
+    finish(s);
+    call_resume(s->call);
+    search_free(s);
+}
+
+static void on_cancel(struct call *c, void *arg)
+{
+    struct search *s = arg;
+    atomic_store(&s->cancel, true);
+    if (s->embed)
+        embed_text_cancel(s->embed);
+    else
+        job_cancel(&s->job);
+}
+
+static void fill_query(struct search *s, uint32_t dim)
+{
+    const struct search_args *a = &s->a;
+    s->q = (struct vec_query){
+        .x = s->x,
+        .dim = dim,
+        .k = (uint32_t)a->count,
+        .ef = (uint32_t)a->ef,
+        .filter = a->filter,
+        .filter_ef = (uint32_t)a->filter_ef,
+        .exact = a->exact,
+        .has_radius = a->has_radius,
+        .radius = a->radius,
+        .with_attr = a->with_attribs,
+        .cancel = &s->cancel,
+    };
+}
+
+/* Now, when the caller may not wait; else by a worker. The search is freed in both cases. */
+static void start(struct search *s, uint32_t dim)
+{
+    struct call *c = s->call;
+    fill_query(s, dim);
+    if (!s->parked && ((c->flags & CALL_ATOMIC) || s->a.no_thread)) {
+        run_search(s);
+        finish(s);
+        search_free(s);
+        return;
+    }
+    if (!s->parked)
+        s->call = call_park(c, on_cancel, s);
+    s->job.run = job_run;
+    s->job.done = job_done;
+    job_submit(pool, &s->job);
+}
+
+static void embedded(void *arg, const float *x, uint32_t dim, const struct err *err)
+{
+    struct search *s = arg;
+    s->embed = NULL;
+    if (err) {
+        call_err(s->call, err);
+        if (s->parked)
+            call_resume(s->call);
+        search_free(s);
+        return;
+    }
+    s->x = mem_dup(x, dim * sizeof *x);
+    start(s, dim);
+}
+
+static void search_text(struct search *s, const struct vset *set)
+{
+    const char *model = set->model;
+    uint32_t dim = vec_dim(s->index);
+    if (embed_text_is_local(model)) {
+        embed_text(model, s->a.v.text, dim, embedded, s);
+        return;
+    }
+    if (s->call->flags & CALL_ATOMIC) {
+        reply_errorf(s->call->reply, "STATE a search by TEXT calls the model %s and cannot run inside MULTI or a script",
+                     model);
+        search_free(s);
+        return;
+    }
+    s->call = call_park(s->call, on_cancel, s);
+    s->parked = true;
+    struct embed_call *e = embed_text(model, call_arg(s->call, 3), dim, embedded, s);
+    if (e) /* else it is over, and s is freed or runs */
+        s->embed = e;
+}
+
+static bool query_of_element(struct call *c, struct search *s)
+{
+    if (!vec_contains(s->index, s->a.element)) {
+        reply_errorf(c->reply, "ERR element not found in set");
+        return false;
+    }
+    s->x = mem_alloc(vec_dim(s->index) * sizeof(float));
+    vec_get_vector(s->index, s->a.element, s->x);
+    return true;
+}
+
+static void search(struct call *c, bool ours)
+{
+    struct vset *set = vset_read(c, call_arg(c, 1));
+    struct search_args a;
+    if (!set) {
+        if (c->reply->errors == 0)
+            reply_array(c->reply, 0); /* as Redis: a missing key is an empty set, before the arguments are looked at */
+        return;
+    }
+    struct vec_stats st;
+    vec_stats(set->index, &st);
+    if (!search_args_parse(c, ours, st.config.metric, &a))
+        return;
+    struct search *s = mem_zero(sizeof *s);
+    s->call = c;
+    s->a = a;
+    s->index = vec_ref(set->index);
+    uint32_t dim = st.config.dim;
+    if (a.element.p) {
+        if (!query_of_element(c, s)) {
+            search_free(s);
+            return;
+        }
+    } else if (a.v.text.p) {
+        search_text(s, set);
+        return;
+    } else {
+        s->x = s->a.v.x;
+        s->a.v.x = NULL;
+        dim = a.v.dim;
+    }
+    if (dim != st.config.dim) {
+        reply_errorf(c->reply, "INVALID Vector dimension mismatch - got %u but set has %u", dim, st.config.dim);
+        search_free(s);
+        return;
+    }
+    start(s, dim);
+}
+
+/* > VADD points VALUES 2 1 0 east
+ * < (integer) 1
+ * > VADD points VALUES 2 0 1 north SETATTR '{"cold":1}'
+ * < (integer) 1
+ * > VSIM points VALUES 2 2 0 COUNT 1 WITHSCORES
+ * < 1) "east"
+ * < 2) "1"
+ * > VSIM points ELE north FILTER ".cold == 1"
+ * < 1) "north"
+ * > VSIM missing ELE north
+ * < (empty array)
+ */
+void vsim(struct call *c)
+{
+    search(c, false);
+}
+
+/* > VCREATE plane DIM 2 METRIC L2
+ * < OK
+ * > VADD plane VALUES 2 0 0 origin
+ * < (integer) 1
+ * > VADD plane VALUES 2 3 4 far
+ * < (integer) 1
+ * > VSEARCH plane VALUES 2 0 0 WITHSCORES
+ * < 1) "origin"
+ * < 2) "0"
+ * < 3) "far"
+ * < 4) "5"
+ * > VSEARCH plane VALUES 2 0 0 RADIUS 1
+ * < 1) "origin"
+ */
+void vsearch(struct call *c)
+{
+    search(c, true);
+}

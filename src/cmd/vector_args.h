@@ -1,0 +1,32 @@
+/* Parsing what vector commands share: the vector itself, and the options of a search. Thread: loop. */
+#ifndef CMD_VECTOR_ARGS_H
+#define CMD_VECTOR_ARGS_H
+
+#include "cmd/call.h"
+#include "store/vset.h"
+#include "vec/filter.h"
+
+/* FP32 blob | VALUES n v... | TEXT "..." at argv[*i]; *i moves past it. For TEXT, *text is set and x stays NULL: the
+ * set's model makes the vector. x is mem_alloc'ed. False: the error is replied. */
+struct vector_arg {
+    float *x;
+    uint32_t dim;
+    struct slice text;
+};
+bool vector_arg_parse(struct call *c, int *i, struct vector_arg *v);
+
+struct search_args {
+    struct vector_arg v;   /* FP32, VALUES, TEXT */
+    struct slice element;  /* ELE */
+    int64_t count, ef, filter_ef;
+    bool exact, no_thread, with_scores, with_attribs, has_radius;
+    double radius;         /* as vec_query wants it */
+    struct filter *filter;
+};
+/* argv from 2 on. vsearch: allow what VSEARCH has beyond VSIM. */
+bool search_args_parse(struct call *c, bool vsearch, enum vec_metric metric, struct search_args *a);
+void search_args_release(struct search_args *a);
+
+extern int64_t vector_max_count;
+
+#endif

@@ -1,0 +1,224 @@
+/* Vector sets as values: making, saving, loading. The life of their files is in vset_files.c. */
+#include "store/vset.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "store/digest.h"
+#include "store/vset_files.h"
+
+static void new_uid(char uid[VSET_UID + 1])
+{
+    unsigned char raw[VSET_UID / 2];
+    rng_secure(raw, sizeof raw);
+    for (int i = 0; i < VSET_UID / 2; i++) {
+        uid[2 * i] = "0123456789abcdef"[raw[i] >> 4];
+        uid[2 * i + 1] = "0123456789abcdef"[raw[i] & 15];
+    }
+    uid[VSET_UID] = 0;
+}
+
+static bool uid_ok(struct slice uid)
+{
+    return uid.len == VSET_UID && strspn(uid.p, "0123456789abcdef") >= VSET_UID;
+}
+
+static struct vset *vset_make(struct slice model)
+{
+    struct vset *s = mem_zero(sizeof *s);
+    list_init(&s->link);
+    s->model = model.len ? mem_dup(model.p, model.len) : NULL;
+    return s;
+}
+
+int vset_create(struct vset **out, const struct vec_config *config, const char *uid, struct slice model, struct err *err)
+{
+    struct vset *s = vset_make(model);
+    int rc;
+    if (!uid) {
+        rc = vec_create(&s->index, config, err);
+    } else {
+        if (*uid)
+            memcpy(s->uid, uid, VSET_UID);
+        else
+            new_uid(s->uid);
+        rc = *uid ? vset_file_open(s, config, err) : vset_file_create(s, config, err);
+    }
+    if (rc < 0) {
+        vset_destroy(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void vset_destroy(struct vset *s)
+{
+    if (!s)
+        return;
+    list_del(&s->link);
+    vec_unref(s->index);
+    mem_free(s->model);
+    mem_free(s);
+}
+
+/* ---- struct type_ops ---- */
+
+static void ops_free(uint8_t enc, void *ptr)
+{
+    vset_destroy(ptr);
+}
+
+static size_t ops_size(const struct obj *o, int samples)
+{
+    struct vec_stats st;
+    vec_stats(vset_of(o)->index, &st);
+    return sizeof(struct vset) + st.memory;
+}
+
+/* By value, through the saved form: a copy is always in memory, because the replay of a COPY would otherwise copy a file
+ * that is already ahead of it. */
+static int ops_copy(const struct obj *o, struct value *out, struct err *err)
+{
+    const struct vset *s = vset_of(o);
+    struct buf bytes = {0};
+    if (*s->uid)
+        return err_set(err, ERR_STATE, "a vector set with STORAGE FILE cannot be copied; DUMP it and RESTORE it instead");
+    struct vset *copy = vset_make(s->model ? slice_str(s->model) : SLICE(""));
+    int rc = vec_save(s->index, &bytes) ? vec_load(&copy->index, buf_slice(&bytes), NULL, err)
+                                        : err_set(err, ERR_OOM, "the vector set is too large to copy");
+    buf_release(&bytes);
+    if (rc < 0) {
+        vset_destroy(copy);
+        return rc;
+    }
+    *out = value_container(OBJ_VECTOR, ENC_OWN, copy);
+    return 0;
+}
+
+static uint8_t ops_rdb_type(const struct obj *o)
+{
+    return RDB_MODULE_2;
+}
+
+/*   u8 form      0 by value, 1 by reference
+ *   string       model, empty: none
+ *   by value:    the bytes of vec_save, to the end
+ *   by reference: string uid, then what the index was made with, to say it when the file is missing:
+ *                lengths dim, metric, kind, m, ef_construction */
+static void ops_save(const struct obj *o, struct rdb_out *to)
+{
+    const struct vset *s = vset_of(o);
+    bool reference = to->by_reference && *s->uid;
+    rdb_put_u8(to, reference);
+    rdb_put_str(to, s->model ? slice_str(s->model) : SLICE(""));
+    if (!reference) {
+        vec_save(s->index, to->to);
+        return;
+    }
+    struct vec_stats st;
+    vec_stats(s->index, &st);
+    rdb_put_str(to, slice_str(s->uid));
+    rdb_put_len(to, st.config.dim);
+    rdb_put_len(to, (uint64_t)st.config.metric);
+    rdb_put_len(to, (uint64_t)st.config.kind);
+    rdb_put_len(to, st.config.m);
+    rdb_put_len(to, st.config.ef_construction);
+}
+
+static int load_reference(struct rdb_in *from, struct slice model, struct vset **out, struct err *err)
+{
+    char uid[VSET_UID + 1] = "";
+    struct slice u = rdb_get_str(from);
+    if (!uid_ok(u))
+        return err_set(err, ERR_GENERIC, "a reference to a vector set's file without its id");
+    memcpy(uid, u.p, VSET_UID);
+    struct vec_config c = {.dim = (uint32_t)rdb_get_len(from), .metric = (enum vec_metric)rdb_get_len(from),
+                           .kind = (enum vec_kind)rdb_get_len(from)};
+    c.m = (uint32_t)rdb_get_len(from);
+    c.ef_construction = (uint32_t)rdb_get_len(from);
+    if (from->bad)
+        return err_set(err, ERR_GENERIC, "a reference to a vector set's file that is cut short");
+    return vset_create(out, &c, uid, model, err);
+}
+
+static int ops_load(uint8_t rdb_type, struct rdb_in *from, struct value *out, struct err *err)
+{
+    uint8_t form = rdb_get_u8(from);
+    struct slice m = rdb_get_str(from);
+    struct vset *s = NULL;
+    int rc;
+    if (form > 1 || from->bad || (form == 1 && !from->by_reference))
+        return err_set(err, ERR_GENERIC, "not a vector set's payload");
+    char *model = mem_dup(m.p, m.len); /* the next string may take its place */
+    if (form == 1) {
+        rc = load_reference(from, slice_str(model), &s, err);
+    } else {
+        s = vset_make(slice_str(model));
+        rc = vec_load(&s->index, slice_of((const char *)from->p, (size_t)(from->end - from->p)), NULL, err);
+        from->p = from->end;
+    }
+    mem_free(model);
+    if (rc < 0) {
+        if (form == 0)
+            vset_destroy(s);
+        return rc;
+    }
+    *out = value_container(OBJ_VECTOR, ENC_OWN, s);
+    return 0;
+}
+
+/* Order-independent: each element's name, vector and attributes are hashed alone. */
+static void ops_digest(const struct obj *o, uint8_t sha[20])
+{
+    const struct vset *s = vset_of(o);
+    struct slice name, attr;
+    uint32_t cursor = 0;
+    size_t bytes = vec_dim(s->index) * sizeof(float);
+    float *x = mem_alloc(bytes);
+    struct buf one = {0};
+    while (vec_next(s->index, &cursor, &name, &attr)) {
+        buf_clear(&one);
+        buf_addf(&one, "%zu:", name.len);
+        buf_add(&one, name.p, name.len);
+        buf_add(&one, attr.p, attr.len);
+        vec_get_vector(s->index, name, x);
+        buf_add(&one, x, bytes);
+        digest_xor(sha, buf_slice(&one));
+    }
+    buf_release(&one);
+    mem_free(x);
+}
+
+static void ops_unlinked(struct obj *o)
+{
+    vset_file_drop(vset_of(o));
+}
+
+static size_t ops_effort(uint8_t enc, const void *ptr)
+{
+    return (size_t)vec_count(((const struct vset *)ptr)->index);
+}
+
+static struct type_ops ops = {
+    .name = "vectorset",
+    .id = OBJ_VECTOR,
+    .free = ops_free,
+    .size = ops_size,
+    .copy = ops_copy,
+    .rdb_type = ops_rdb_type,
+    .save = ops_save,
+    .load = ops_load,
+    .digest = ops_digest,
+    .unlinked = ops_unlinked,
+    .effort = ops_effort,
+};
+
+void vset_boot(void)
+{
+    ops.rdb_module = rdb_module_id("SkaldVecs", 1);
+    type_register(&ops);
+    vset_settings();
+}
