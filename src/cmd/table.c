@@ -18,6 +18,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &list_family,
     &transactions_family,
     &pubsub_family,
+    &vector_family,
     &session_family,
 };
 /* clang-format on */

@@ -3,19 +3,24 @@
 #include "api/api.h"
 #include "cmd/block.h"
 #include "cmd/cmd_server.h"
+#include "cmd/cmd_vsearch.h"
+#include "cmd/durable.h"
 #include "cmd/notify.h"
 #include "cmd/session_boot.h"
 #include "net/settings.h"
 #include "session/session.h"
 #include "store/evict.h"
 #include "store/types.h"
+#include "store/vset.h"
 
 /* A room's row; every function may be NULL. Opened from the top, closed from the bottom. */
 struct room {
     const char *name;
     void (*settings)(void);
     int (*open)(const struct rooms *r, struct err *err);
+    int (*loaded)(struct err *err);
     int (*serve)(struct err *err);
+    void (*tick)(void);
     void (*stop)(void);
     void (*close)(void);
 };
@@ -51,6 +56,21 @@ static int api_serve(struct err *err)
     return api_open(opened.loop, err);
 }
 
+static int vectors_open(const struct rooms *r, struct err *err)
+{
+    vsearch_boot(r->pool);
+    vset_files_boot(&(struct vset_files){
+        .io = r->files,
+        .dir = "vectors",
+        .enabled = durable_enabled,
+        .appended = durable_lsn,
+        .synced = durable_synced_lsn,
+        .switched = durable_switch,
+    });
+    durable_before_switch(vset_files_switch);
+    return 0;
+}
+
 static const struct room rows[] = {
     {.name = "types", .settings = types_boot},
     {.name = "sessions", .settings = session_boot, .open = sessions_open},
@@ -58,6 +78,9 @@ static const struct room rows[] = {
     {.name = "connections", .settings = connections_settings},
     {.name = "server commands", .settings = server_cmd_settings},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
+    {.name = "vector sets", .settings = vset_boot, .open = vectors_open, .loaded = vset_files_loaded,
+     .tick = vset_files_tick, .stop = vset_files_close},
+    {.name = "searches", .settings = vsearch_settings},
     {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
     {.name = "notifications", .settings = notify_settings},
 };
@@ -90,6 +113,23 @@ int rooms_serve(struct err *err)
             return rc;
     }
     return 0;
+}
+
+int rooms_loaded(struct err *err)
+{
+    for (int i = 0; i < COUNT; i++) {
+        int rc = rows[i].loaded ? rows[i].loaded(err) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void rooms_tick(void)
+{
+    for (int i = 0; i < COUNT; i++)
+        if (rows[i].tick)
+            rows[i].tick();
 }
 
 void rooms_stop(void)

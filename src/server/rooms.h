@@ -16,7 +16,9 @@ struct rooms {
 
 void rooms_settings(void);
 int rooms_open(const struct rooms *r, struct err *err); /* before the journal is replayed */
-int rooms_serve(struct err *err);                       /* after: outward doors */
+int rooms_loaded(struct err *err);                      /* after the replay, before anybody is served */
+int rooms_serve(struct err *err);                       /* outward doors */
+void rooms_tick(void);                                  /* periodic work, hz times a second */
 void rooms_stop(void);  /* no new work from outside; what waits is cancelled */
 void rooms_close(void); /* after the last client went */
 

@@ -104,6 +104,7 @@ static void every_tick(void *arg)
     if (++tick % (unsigned)hz == 0)
         listen_drop_idle();
     durable_tick();
+    rooms_tick();
     stats_tick();
 }
 
@@ -210,6 +211,8 @@ static int open_all(struct err *err)
     if ((rc = rooms_open(&(struct rooms){loop, pool, files, store}, err)) < 0)
         return rc;
     if ((rc = durable_open(loop, files, pool, ".", err)) < 0)
+        return rc;
+    if ((rc = rooms_loaded(err)) < 0)
         return rc;
     loop_before_sleep(loop, &flush); /* after the journal's hook */
     if ((rc = listen_open(loop, conns, err)) < 0)
