@@ -1,0 +1,232 @@
+"""Vector sets over the wire: exactness, options, errors, restarts in memory and on files."""
+
+import math
+import random
+import struct
+
+import pytest
+import redis
+from helpers import WRONGTYPE, error, raw
+
+pytestmark = pytest.mark.threads
+
+
+def blob(v):
+    return struct.pack(f"<{len(v)}f", *v)
+
+
+def unit(rng, dim):
+    v = [rng.gauss(0, 1) for _ in range(dim)]
+    n = math.sqrt(sum(x * x for x in v))
+    return [x / n for x in v]
+
+
+def fill(r, key, n, dim, seed=1, prefix="e"):
+    rng = random.Random(seed)
+    vs = {f"{prefix}{i}".encode(): unit(rng, dim) for i in range(n)}
+    p = r.pipeline(transaction=False)
+    for name, v in vs.items():
+        p.execute_command("VADD", key, "FP32", blob(v), name)
+    assert p.execute() == [1] * n
+    return vs
+
+
+def exact(vs, q, k):
+    return sorted(vs, key=lambda n: -sum(a * b for a, b in zip(vs[n], q)))[:k]
+
+
+def recall(r, key, vs, queries, k=10, *options):
+    rng, hits = random.Random(99), 0
+    dim = len(next(iter(vs.values())))
+    for _ in range(queries):
+        q = unit(rng, dim)
+        got = raw(r, "VSEARCH", key, "FP32", blob(q), "COUNT", k, *options)
+        hits += len(set(got) & set(exact(vs, q, k)))
+    return hits / (queries * k)
+
+
+def test_recall_against_an_exact_scan(r):
+    vs = fill(r, "v", 3000, 24)
+    assert recall(r, "v", vs, 30, 10, "EF", 200) > 0.97
+    assert recall(r, "v", vs, 10, 10, "TRUTH") == 1
+
+
+def test_scores_of_each_metric(r):
+    raw(r, "VCREATE", "l2", "DIM", 2, "METRIC", "L2")
+    raw(r, "VCREATE", "ip", "DIM", 2, "METRIC", "IP")
+    for key in ("cos", "l2", "ip"):
+        raw(r, "VADD", key, "VALUES", 2, 3, 4, "a")
+    assert float(raw(r, "VSEARCH", "cos", "VALUES", 2, 3, 4, "WITHSCORES")[1]) == pytest.approx(1)
+    assert float(raw(r, "VSEARCH", "cos", "VALUES", 2, -3, -4, "WITHSCORES")[1]) == pytest.approx(0, abs=1e-6)
+    assert float(raw(r, "VSEARCH", "l2", "VALUES", 2, 0, 0, "WITHSCORES")[1]) == pytest.approx(5)
+    assert float(raw(r, "VSEARCH", "ip", "VALUES", 2, 1, 2, "WITHSCORES")[1]) == pytest.approx(11)
+
+
+def test_flat_index_is_exact(r):
+    raw(r, "VCREATE", "f", "DIM", 8, "INDEX", "FLAT")
+    vs = fill(r, "f", 500, 8)
+    assert recall(r, "f", vs, 20) == 1
+
+
+def test_update_and_remove(r):
+    vs = fill(r, "v", 400, 8)
+    for name in list(vs)[:200]:
+        assert raw(r, "VREM", "v", name) == 1
+        del vs[name]
+    rng = random.Random(5)
+    for name in list(vs)[:100]:
+        vs[name] = unit(rng, 8)
+        assert raw(r, "VADD", "v", "FP32", blob(vs[name]), name) == 0
+    assert raw(r, "VCARD", "v") == 200
+    for name, v in vs.items():
+        assert raw(r, "VSEARCH", "v", "FP32", blob(v), "COUNT", 1) == [name]
+    for name in list(vs):
+        raw(r, "VREM", "v", name)
+    assert r.exists("v") == 0
+
+
+def test_filters_and_attributes(r):
+    rng = random.Random(2)
+    for i in range(600):
+        raw(r, "VADD", "v", "FP32", blob(unit(rng, 8)), f"e{i}", "SETATTR",
+            '{"year":%d,"tag":"%s"}' % (1900 + i % 100, "odd" if i % 2 else "even"))
+    got = raw(r, "VSEARCH", "v", "FP32", blob(unit(rng, 8)), "COUNT", 20, "FILTER",
+              '.year >= 1990 and .tag == "even"', "WITHATTRIBS")
+    assert len(got) == 40
+    for attr in got[1::2]:
+        assert b'"even"' in attr and b'"year":199' in attr
+    assert error(r, "VSIM", "v", "ELE", "e1", "FILTER", ".year >").startswith("syntax error in FILTER expression near")
+    assert raw(r, "VSETATTR", "v", "e1", "not json") == 1
+    assert raw(r, "VSETATTR", "v", "nobody", "{}") == 0
+    assert raw(r, "VGETATTR", "v", "nobody") is None
+
+
+def test_text(r):
+    for name, text in [("cat", "a cat sat on the mat"), ("car", "the engine of a car"), ("law", "合同的解除与违约责任")]:
+        assert raw(r, "VADD", "t", "TEXT", text, name) == 1
+    assert raw(r, "VSEARCH", "t", "TEXT", "cats on mats", "COUNT", 1) == [b"cat"]
+    assert raw(r, "VSEARCH", "t", "TEXT", "违约责任是什么", "COUNT", 1) == [b"law"]
+    assert error(r, "VADD", "t", "TEXT", b"\xff\xfe bad", "x").startswith("INVALID")
+    assert error(r, "VADD", "t", "TEXT", "", "x").startswith("INVALID")
+    raw(r, "VCREATE", "m", "DIM", 4, "MODEL", "no/such")
+    assert error(r, "VADD", "m", "TEXT", "hello", "x").startswith("STATE")
+
+
+def test_resp3_shapes(server, r):
+    from resp import Conn
+    raw(r, "VADD", "v", "VALUES", 2, 1, 0, "a", "SETATTR", '{"n":1}')
+    c = Conn(server.raw())
+    c.call("HELLO", 3)
+    assert c.call("VADD", "v", "VALUES", 2, 0, 1, "b") is True
+    assert c.call("VSIM", "v", "ELE", "a") == [b"a", b"b"]
+    assert c.call("VSIM", "v", "ELE", "a", "COUNT", 1, "WITHSCORES") == {b"a": 1.0}
+    assert c.call("VSIM", "v", "ELE", "a", "WITHSCORES", "WITHATTRIBS") == {b"a": [1.0, b'{"n":1}'], b"b": [0.5, None]}
+    assert c.call("VSIM", "v", "ELE", "a", "WITHATTRIBS") == {b"a": b'{"n":1}', b"b": None}
+    assert c.call("VINFO", "v")[b"size"] == 2
+    c.close()
+
+
+@pytest.mark.parametrize("cmd", [
+    ("VADD", "v", "VALUES", "3", "1", "2", "x"),
+    ("VADD", "v", "VALUES", "-1", "1", "x"),
+    ("VADD", "v", "VALUES", "99999999999", "1", "x"),
+    ("VADD", "v", "VALUES", "2", "nan", "1", "x"),
+    ("VADD", "v", "VALUES", "2", "inf", "1", "x"),
+    ("VADD", "v", "VALUES", "2", "1e300", "1", "x"),
+    ("VADD", "v", "VALUES", "3", "1", "2", "3", "x"),
+    ("VADD", "v", "FP32", b"\x00" * 7, "x"),
+    ("VADD", "v", "FP32", b"", "x"),
+    ("VADD", "v", "FP32", struct.pack("<2f", float("nan"), 1), "x"),
+    ("VADD", "v", "REDUCE", "2", "VALUES", "2", "1", "1", "x"),
+    ("VSIM", "v", "VALUES", "3", "1", "2", "3"),
+    ("VSIM", "v", "ELE", "a", "COUNT", "0"),
+    ("VSIM", "v", "ELE", "a", "COUNT", "1001"),
+    ("VSIM", "v", "ELE", "a", "EF", "0"),
+    ("VSIM", "v", "ELE", "a", "EF", "1000001"),
+    ("VSIM", "v", "ELE", "a", "EPSILON", "-1"),
+    ("VCREATE", "w", "DIM", "0"),
+    ("VCREATE", "w", "DIM", "70000"),
+    ("VCREATE", "w", "DIM", "8", "QUANT", "BIN"),
+    ("VCREATE", "w", "DIM", "8", "METRIC"),
+    ("VCREATE", "w", "DIM", "8", "UID", "0" * 32),
+    ("VCREATE", "w", "METRIC", "L2"),
+])
+def test_bad_input_is_refused_and_changes_nothing(r, cmd):
+    raw(r, "VADD", "v", "VALUES", 2, 1, 0, "a")
+    assert error(r, *cmd).startswith("INVALID")
+    assert raw(r, "VCARD", "v") == 1 and r.keys() == [b"v"]
+
+
+def test_other_errors(r):
+    raw(r, "VADD", "v", "VALUES", 2, 1, 0, "a")
+    r.set("s", "x")
+    for cmd in (["VADD", "s", "VALUES", 1, 1, "x"], ["VSIM", "s", "ELE", "x"], ["VCARD", "s"], ["VREM", "s", "x"]):
+        assert error(r, *cmd) in (WRONGTYPE, "WRONGTYPE Operation against a key holding the wrong kind of value")
+    assert error(r, "VSIM", "v", "ELE", "nobody") == "element not found in set"
+    assert error(r, "VSIM", "v", "ELE", "a", "NONSENSE") == "syntax error"
+    assert error(r, "VADD", "v", "NONSENSE", "1", "x") == "syntax error"
+    assert error(r, "VDIM", "nothing") == "key does not exist"
+
+
+def test_generic_commands_work_on_vector_sets(r):
+    vs = fill(r, "v", 200, 8)
+    assert r.type("v") == b"vectorset" and r.object("encoding", "v") == b"vectorset"
+    assert r.rename("v", "w") and raw(r, "VCARD", "w") == 200
+    assert r.copy("w", "x") and recall(r, "x", vs, 10) > 0.9
+    payload = r.dump("x")
+    r.delete("x")
+    r.restore("y", 0, payload)
+    assert recall(r, "y", vs, 10) > 0.9
+    for at in random.Random(1).sample(range(len(payload)), 40):
+        broken = bytearray(payload)
+        broken[at] ^= 0x55
+        with pytest.raises(redis.ResponseError):
+            r.restore("z", 0, bytes(broken))
+    assert r.expire("y", 100) and r.ttl("y") > 0
+    assert list(r.scan_iter(_type="vectorset"))
+
+
+def test_in_a_transaction(r):
+    p = r.pipeline(transaction=True)
+    p.execute_command("VADD", "v", "VALUES", 2, 1, 0, "a")
+    p.execute_command("VSIM", "v", "VALUES", 2, 1, 0)
+    p.execute_command("VADD", "v", "TEXT", "does not fit", "b")
+    out = p.execute(raise_on_error=False)
+    assert out[:2] == [1, [b"a"]]
+
+
+@pytest.mark.parametrize("storage", ["MEMORY", "FILE"])
+def test_survives_kill_and_compaction(fresh, storage):
+    s = fresh("--appendonly", "yes", "--appendfsync", "always", "--vector-checkpoint-seconds", "1")
+    r = s.client(decode_responses=False)
+    raw(r, "VCREATE", "v", "DIM", 8, "STORAGE", storage)
+    vs = fill(r, "v", 300, 8)
+    for round in range(4):
+        if round == 1:
+            raw(r, "BGREWRITEAOF")
+        more = fill(r, "v", 50, 8, seed=round + 10, prefix=f"r{round}-")
+        vs.update(more)
+        gone = list(vs)[round]
+        assert raw(r, "VREM", "v", gone) == 1
+        del vs[gone]
+        if round == 2:
+            import time
+            time.sleep(1.5)  # a checkpoint by time comes in between
+        s.kill9()
+        s.start()
+        r = s.client(decode_responses=False)
+        assert raw(r, "VCARD", "v") == len(vs)
+        for name, v in vs.items():
+            assert raw(r, "VSEARCH", "v", "FP32", blob(v), "COUNT", 1) == [name]
+    s.restart()
+    r = s.client(decode_responses=False)
+    assert raw(r, "VCARD", "v") == len(vs)
+    assert raw(r, "VINFO", "v")[raw(r, "VINFO", "v").index(b"storage") + 1] == storage.encode()
+    r.delete("v")
+    s.kill9()
+    s.start()
+    assert s.client().exists("v") == 0
+
+
+def test_file_storage_needs_the_journal(r):
+    assert error(r, "VCREATE", "v", "DIM", 4, "STORAGE", "FILE").startswith("STATE")
