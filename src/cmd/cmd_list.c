@@ -648,9 +648,13 @@ static void timed_out(struct call *c)
     reply_nil_array(c->reply);
 }
 
-static void timed_out_nil(struct call *c)
+/* A transaction's BLMOVE says that there was no element; one that waited says that it waited in vain. */
+static void timed_out_move(struct call *c)
 {
-    reply_nil(c->reply);
+    if (c->flags & CALL_ATOMIC)
+        reply_nil(c->reply);
+    else
+        reply_nil_array(c->reply);
 }
 
 static bool serve_bpop(struct call *c, bool head, bool waiting)
@@ -770,7 +774,7 @@ static void blmove(struct call *c)
     struct move m;
     int64_t ms;
     if (parse_move(c, &m) && call_timeout_ms(c, 5, &ms) && !serve_bmove(c, m, false))
-        call_block(c, c->argv + 1, 1, ms, retry_blmove, timed_out_nil);
+        call_block(c, c->argv + 1, 1, ms, retry_blmove, timed_out_move);
 }
 
 /* > RPUSH from a b
@@ -783,7 +787,7 @@ static void brpoplpush(struct call *c)
     int64_t ms;
     struct move m = {.from_head = false, .to_head = true};
     if (call_timeout_ms(c, 3, &ms) && !serve_bmove(c, m, false))
-        call_block(c, c->argv + 1, 1, ms, retry_brpoplpush, timed_out_nil);
+        call_block(c, c->argv + 1, 1, ms, retry_brpoplpush, timed_out_move);
 }
 
 #define ADDS  (CMD_WRITE | CMD_DENYOOM)

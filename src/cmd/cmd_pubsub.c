@@ -220,7 +220,8 @@ static void list_channel(void *arg, struct slice name, size_t subs)
 static void list_channels(struct call *c, enum pubsub_kind kind)
 {
     if (c->argc > 3) {
-        reply_errorf(c->reply, "ERR wrong number of arguments for 'pubsub|%s' command", c->cmd->name);
+        reply_errorf(c->reply, "ERR unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP.",
+                     c->cmd->name);
         return;
     }
     struct listing l = {.reply = c->reply};

@@ -1,5 +1,6 @@
 #include "cmd/dispatch.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #include "auth/user.h"
@@ -88,8 +89,11 @@ static struct cmd_entry *lookup(struct client *c, int argc, const struct slice *
         if (sub) {
             e = sub;
         } else if (!e->cmd->run) {
+            char name[32] = "";
+            for (size_t i = 0; i < sizeof name - 1 && e->cmd->name[i]; i++)
+                name[i] = (char)toupper((unsigned char)e->cmd->name[i]);
             reply_errorf(&c->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-                         (int)(argv[1].len < 128 ? argv[1].len : 128), argv[1].p, e->cmd->name);
+                         (int)(argv[1].len < 128 ? argv[1].len : 128), argv[1].p, name);
             return NULL;
         }
     }
@@ -200,7 +204,6 @@ void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
 
 void dispatch_command(struct client *c, int argc, struct slice *argv)
 {
-    struct cmd_entry *e = NULL;
     c->reply.errors = 0;
     c->last_ms = clock_mono_ms();
     c->commands++;
@@ -208,10 +211,11 @@ void dispatch_command(struct client *c, int argc, struct slice *argv)
         c->flags = (c->flags & ~CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP;
     size_t before = c->reply.out->len;
     bool held = push_hold(c);
-    if (!(e = lookup(c, argc, argv))) {
-        refuse(c, NULL);
-    } else if (!admit(c, e)) {
+    struct cmd_entry *e = lookup(c, argc, argv);
+    if (!e || !admit(c, e)) {
         refuse(c, e);
+        if (slice_is(argv[0], "exec"))
+            multi_abort(c, before);
     } else if ((c->flags & CLIENT_MULTI) && multi_queues(e->cmd)) {
         multi_queue(c, e->cmd, argc, argv);
         reply_status(&c->reply, "QUEUED");

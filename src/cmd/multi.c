@@ -124,6 +124,24 @@ struct queue multi_take(struct client *c)
     return q;
 }
 
+void multi_abort(struct client *c, size_t at)
+{
+    struct buf *out = c->reply.out;
+    if (!(c->flags & CLIENT_MULTI) || out->len < at + 3 || out->p[at] != '-')
+        return;
+    struct slice why = slice_of(out->p + at + 1, out->len - at - 3); /* between the minus sign and CR LF */
+    if (why.len > 4 && memcmp(why.p, "ERR ", 4) == 0)
+        why = slice_of(why.p + 4, why.len - 4);
+    struct buf copy = {0};
+    buf_add(&copy, why.p, why.len);
+    out->len = at;
+    reply_errorf(&c->reply, "EXECABORT Transaction discarded because of: %.*s", (int)copy.len, copy.p);
+    buf_release(&copy);
+    struct queue q = multi_take(c);
+    multi_queue_release(&q);
+    multi_unwatch(c);
+}
+
 /* ---- watches ---- */
 
 static struct slice watched_key(const void *e)

@@ -21,6 +21,10 @@ int multi_watched(const struct client *c);
 
 void multi_release(struct client *c); /* drops queue and watches and leaves the MULTI state: RESET, disconnect */
 
+/* EXEC itself was refused with the error that stands in the client's output from `at` on: the transaction is over, and
+ * the error becomes EXECABORT with that reason. */
+void multi_abort(struct client *c, size_t at);
+
 /* From the store's hooks. flushed: the keys of db went or are others now (FLUSHDB before they go, SWAPDB after). */
 void multi_touched(struct db *db, struct slice key);
 void multi_flushed(struct db *db);

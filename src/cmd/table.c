@@ -16,6 +16,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &string_family,
     &hash_family,
     &list_family,
+    &stream_family,
     &transactions_family,
     &pubsub_family,
     &vector_family,

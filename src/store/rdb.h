@@ -22,9 +22,11 @@ enum rdb_type { /* the type bytes that we write or read */
                 RDB_HASH = 4,
                 RDB_ZSET_2 = 5,
                 RDB_MODULE_2 = 7,
-                RDB_HASH_LISTPACK = 16,
+                RDB_STREAM_LISTPACKS = 15,
+    RDB_HASH_LISTPACK = 16,
                 RDB_LIST_QUICKLIST_2 = 18,
-                RDB_STREAM_LISTPACKS_3 = 21,
+                RDB_STREAM_LISTPACKS_2 = 19,
+    RDB_STREAM_LISTPACKS_3 = 21,
 };
 
 struct rdb_out {

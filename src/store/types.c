@@ -7,10 +7,12 @@ void types_boot(void)
         &string_ops,
         &hash_ops,
         &list_ops,
+        &stream_ops,
     };
     static void (*const settings[])(void) = {
         hash_settings,
         list_settings,
+        stream_settings,
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         type_register(all[i]);
