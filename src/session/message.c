@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "llm/tokens.h"
 
 /* ---- ids and roles ---- */
 
@@ -168,24 +169,15 @@ int session_msg_check(const struct session_msg *m, uint64_t max, struct err *err
 
 /* ---- tokens ---- */
 
-/* About four Latin letters or digits make a token; a Han character or a kana makes one. */
 uint32_t session_tokens(struct slice text)
 {
-    uint64_t quarters = 0;
-    for (size_t at = 0; at < text.len;) {
-        size_t before = at;
-        uint32_t cp = utf8_next(text, &at);
-        quarters += utf8_is_cjk(cp) ? 4 : at - before;
-    }
-    uint64_t n = (quarters + 3) / 4;
-    return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+    int64_t n = tokens_estimate(text);
+    return n > UINT32_MAX / 8 ? UINT32_MAX / 8 : (uint32_t)n;
 }
-
-#define ENVELOPE 4 /* what chat formats add around each message */
 
 uint32_t session_msg_tokens(const struct session_msg *m)
 {
-    return ENVELOPE + session_tokens(m->content) + session_tokens(m->name) + session_tokens(m->tool_calls) +
+    return TOKENS_PER_MESSAGE + session_tokens(m->content) + session_tokens(m->name) + session_tokens(m->tool_calls) +
            session_tokens(m->tool_call_id);
 }
 

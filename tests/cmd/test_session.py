@@ -278,6 +278,8 @@ def test_long_searches_wait_on_a_worker(server, t):
     for c in waiting[:-1]:
         c.send("SESSION.SEARCH", "s", "needle")
     waiting[-1].send("SESSION.SEARCH", "s", "filler", "COUNT", 1000)
+    while sum(c["cmd"] == "session.search" for c in t.client_list()) < len(waiting):
+        pass
     waiting.pop().close()
     assert t.delete("s") == 1
     for c in waiting:

@@ -84,7 +84,7 @@ static inline struct session *random_session(struct rng *r, unsigned turns)
         }
     }
     for (unsigned i = 0, n = (unsigned)rng_below(r, 5); i < n; i++) {
-        char name[8];
+        char name[16];
         int len = snprintf(name, sizeof name, "v%u", (unsigned)rng_below(r, 100));
         session_var_set(s, slice_of(name, (size_t)len), random_text(r, text, 50), NULL, NULL);
     }

@@ -58,7 +58,7 @@ static void test_next_ids_follow_the_clock_and_never_go_back(void **state)
 #define MODEL 4000
 struct model {
     struct session_id id[MODEL];
-    char text[MODEL][12];
+    char text[MODEL][16];
     uint32_t n;
 };
 
@@ -209,7 +209,7 @@ static void test_variables_are_a_sorted_map(void **state)
     memset(value, -1, sizeof value);
     rng_seed(&r, 3);
     for (int step = 0; step < 3000; step++) {
-        char name[8], text[16];
+        char name[16], text[16];
         int k = (int)rng_below(&r, 64);
         snprintf(name, sizeof name, "k%d", k);
         if (rng_below(&r, 3)) {
@@ -222,7 +222,7 @@ static void test_variables_are_a_sorted_map(void **state)
     }
     uint32_t n = 0;
     for (int k = 0; k < 64; k++) {
-        char name[8], text[16];
+        char name[16], text[16];
         struct slice got;
         snprintf(name, sizeof name, "k%d", k);
         snprintf(text, sizeof text, "%d", value[k]);
