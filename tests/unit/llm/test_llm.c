@@ -85,7 +85,7 @@ static void on_vectors(void *arg, const struct llm_vectors *v, const struct err 
         s->dim = v->dim;
         s->in = v->tokens_in;
         s->first[0] = v->v[0];
-        s->first[1] = v->v[v->dim];
+        s->first[1] = v->count > 1 ? v->v[v->dim] : 0;
     }
     over(s, err);
 }
