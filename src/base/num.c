@@ -24,7 +24,9 @@ bool num_to_u64(struct slice s, uint64_t *out)
 
 bool num_to_i64(struct slice s, int64_t *out)
 {
-    bool neg = s.len && s.p[0] == '-';
+    if (s.len == 0)
+        return false;
+    bool neg = s.p[0] == '-';
     uint64_t v;
     if (!num_to_u64(slice_of(s.p + neg, s.len - neg), &v))
         return false;
