@@ -45,8 +45,15 @@ static void on_closed(void *arg)
 static const struct conn_ops client_ops = {
     .command = on_command, .bad_protocol = on_bad_protocol, .closed = on_closed};
 
+static void on_away_closed(void *arg)
+{
+}
+
+static const struct sock_ops away_ops = {.closed = on_away_closed};
+
 static void turn_away(struct sock *s, const char *why)
 {
+    sock_attach(s, &away_ops, NULL);
     sock_write(s, why, strlen(why)); /* best effort: the peer may be gone already */
     sock_close(s);
     listen_stats.rejected++;

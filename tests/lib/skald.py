@@ -50,7 +50,7 @@ class Server:
             try:
                 c = redis.Redis(port=self.port, socket_timeout=5)
                 c.ping()
-                c.close()
+                c.connection_pool.disconnect()
                 return
             except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError):
                 time.sleep(0.02)
