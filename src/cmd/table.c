@@ -21,6 +21,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &pubsub_family,
     &vector_family,
     &session_family,
+    &flow_family,
 };
 /* clang-format on */
 

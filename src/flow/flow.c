@@ -57,13 +57,14 @@ static const struct setting rows[] = {
      .help = "Whether http nodes may call loopback, private and link-local addresses that flow-http-allow names."},
 };
 
+void flow_boot_settings(void)
+{
+    SETTING_REGISTER(rows);
+}
+
 void flow_boot(const struct flow_host *h)
 {
-    static bool registered;
     host = h;
-    if (!registered)
-        SETTING_REGISTER(rows);
-    registered = true;
 }
 
 void flow_shutdown(void)

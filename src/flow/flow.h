@@ -58,7 +58,8 @@ struct flow_settings {
 };
 extern struct flow_settings flow_settings;
 
-void flow_boot(const struct flow_host *host); /* registers the settings; kept, not copied */
+void flow_boot_settings(void);                /* registers the settings, once */
+void flow_boot(const struct flow_host *host); /* kept, not copied */
 void flow_shutdown(void); /* cancels what runs, forgets definitions and runs; before the loop ends */
 const struct flow_host *flow_host(void);
 

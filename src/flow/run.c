@@ -580,6 +580,22 @@ void run_each(void (*fn)(void *arg, struct flow_run *r), void *arg)
         fn(arg, list_entry(l, struct flow_run, link));
 }
 
+static struct flow_run *any_running(void)
+{
+    list_each (l, &runs) {
+        struct flow_run *r = list_entry(l, struct flow_run, link);
+        if (r->state == RUN_RUNNING)
+            return r;
+    }
+    return NULL;
+}
+
+void runs_cancel_all(void)
+{
+    for (struct flow_run *r; (r = any_running());)
+        run_cancel(r);
+}
+
 void runs_shutdown(void)
 {
     while (!list_empty(&runs)) {

@@ -91,6 +91,7 @@ void run_node(const struct flow_run *r, int i, struct node_trace *to);
 
 /* Runs that go on or have ended lately, newest first. */
 void run_each(void (*fn)(void *arg, struct flow_run *r), void *arg);
-void runs_shutdown(void);
+void runs_cancel_all(void);
+void runs_shutdown(void); /* cancels and forgets all */
 
 #endif

@@ -5,7 +5,9 @@
 #include "cmd/cmd_server.h"
 #include "cmd/cmd_vsearch.h"
 #include "cmd/durable.h"
+#include "cmd/flow_room.h"
 #include "cmd/notify.h"
+#include "cmd/outbound.h"
 #include "cmd/session_boot.h"
 #include "net/settings.h"
 #include "session/session.h"
@@ -71,6 +73,17 @@ static int vectors_open(const struct rooms *r, struct err *err)
     return 0;
 }
 
+static int outbound_room_open(const struct rooms *r, struct err *err)
+{
+    return outbound_open(r->loop, r->pool, err);
+}
+
+static int flows_open(const struct rooms *r, struct err *err)
+{
+    flow_room_open(r->loop, r->pool);
+    return 0;
+}
+
 static const struct room rows[] = {
     {.name = "types", .settings = types_boot},
     {.name = "sessions", .settings = session_boot, .open = sessions_open},
@@ -83,6 +96,12 @@ static const struct room rows[] = {
     {.name = "searches", .settings = vsearch_settings},
     {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
     {.name = "notifications", .settings = notify_settings},
+    {.name = "outbound calls",
+     .settings = outbound_settings,
+     .open = outbound_room_open,
+     .stop = outbound_stop,
+     .close = outbound_close},
+    {.name = "flows", .settings = flow_room_settings, .open = flows_open, .stop = flow_room_stop, .close = flow_room_close},
 };
 
 #define COUNT ((int)(sizeof rows / sizeof *rows))

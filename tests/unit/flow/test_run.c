@@ -501,6 +501,7 @@ static int setup(void **state)
                               .exec_cancel = host_exec_cancel,
                               .chat = host_chat,
                               .chat_cancel = host_chat_cancel};
+    flow_boot_settings();
     flow_boot(&host);
     return 0;
 }
