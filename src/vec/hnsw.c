@@ -203,7 +203,7 @@ static void link_both(struct vec_index *v, uint32_t a, uint32_t b, int level)
 static uint32_t find_links(struct vec_index *v, struct searcher *s, uint32_t node, uint32_t avoid, int level,
                            struct cand *start)
 {
-    struct walk w = {.x = vec_code(v, node), .ef = v->h.ef_construction, .avoid = avoid};
+    struct walk w = {.x = vec_code(v, node), .ef = v->h.ef_construction, .avoid = avoid, .twins = v->h.m / 2};
     hnsw_walk(v, s, &w, *start, level);
     searcher_forget(s);
     queue_sort(&s->best);
@@ -265,8 +265,8 @@ static int pair_order(const void *x, const void *y)
     return p->a != q->a ? (p->a < q->a ? -1 : 1) : (p->b > q->b) - (p->b < q->b);
 }
 
-/* The neighbours of a node that left are linked among each other, nearest pairs first, one new link for each that lost
- * one. */
+/* The neighbours of a node that left are linked among each other, nearest pairs first, one new link for each that lost one;
+ * who finds no partner that is still looking takes the nearest of the others. */
 static void join_orphans(struct vec_index *v, const uint32_t *o, uint32_t n, int level)
 {
     n = n < MOST_ORPHANS ? n : MOST_ORPHANS;
@@ -279,8 +279,11 @@ static void join_orphans(struct vec_index *v, const uint32_t *o, uint32_t n, int
                 p[count++] = (struct pair){between(v, o[i], o[j]), i, j};
     if (count)
         qsort(p, count, sizeof *p, pair_order);
-    for (size_t i = 0; i < count; i++)
-        if (!done[p[i].a] && !done[p[i].b]) {
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < count; i++) {
+            bool a = done[p[i].a], b = done[p[i].b];
+            if (pass ? a && b : a || b)
+                continue;
             done[p[i].a] = done[p[i].b] = true;
             link_both(v, o[p[i].a], o[p[i].b], level);
         }
@@ -288,8 +291,10 @@ static void join_orphans(struct vec_index *v, const uint32_t *o, uint32_t n, int
     mem_free(p);
 }
 
-/* A node left with few links looks for new ones as if it were inserted; `gone` may still be met, coming from above. */
-static void refill(struct vec_index *v, uint32_t node, uint32_t gone, int level)
+/* A node left with few links looks for new ones as if it were inserted; `gone` may still be met, coming from above. When the
+ * entry point leads to next to nothing it has been cut off, perhaps together with this node, and the search begins at one
+ * of the other orphans instead. */
+static void refill(struct vec_index *v, uint32_t node, uint32_t gone, int level, const uint32_t *o, uint32_t orphans)
 {
     uint64_t entry = atomic_load_explicit(&v->entry, memory_order_relaxed);
     if (!entry || ENTRY_LEVEL(entry) < level || degree(v, node, level) >= v->h.m / 2)
@@ -297,6 +302,10 @@ static void refill(struct vec_index *v, uint32_t node, uint32_t gone, int level)
     struct searcher *s = searcher_get(vec_top(v));
     struct cand start = hnsw_descend(v, s, vec_code(v, node), entry, level);
     uint32_t n = find_links(v, s, node, gone, level, &start);
+    for (uint32_t i = 0; i < orphans && n < v->h.m / 2; i++) {
+        start = (struct cand){between(v, node, o[i]), o[i]};
+        n = o[i] == node ? n : find_links(v, s, node, gone, level, &start);
+    }
     uint32_t *to = mem_alloc((n + 1) * sizeof *to);
     for (uint32_t i = 0; i < n; i++)
         to[i] = s->best.a[i].node;
@@ -357,7 +366,7 @@ void hnsw_remove(struct vec_index *v, uint32_t node)
         }
         join_orphans(v, o, n, l);
         for (uint32_t i = 0; i < n; i++)
-            refill(v, o[i], node, l);
+            refill(v, o[i], node, l, o, n);
     }
     mem_free(o);
 }

@@ -88,9 +88,17 @@ static uint32_t fresh_links(const struct vec_index *v, struct searcher *s, uint3
     return count;
 }
 
+/* When a node is linked, equal vectors beyond the first few are stepped over: a crowd of them would fill the results, and all
+ * its members would be linked among each other only. */
+static inline bool one_twin_too_many(const struct walk *w, struct cand c, float self, uint32_t *twins)
+{
+    return w->twins && c.d == self && ++*twins > w->twins;
+}
+
 bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level)
 {
-    uint32_t fresh[2 * VEC_MAX_M], judged = 0, steps = 0;
+    uint32_t fresh[2 * VEC_MAX_M], judged = 0, steps = 0, twins = 0;
+    float self = w->twins ? vec_distance(v, w->x, w->x) : 0;
     s->open.n = s->best.n = 0;
     searcher_mark(s, start.node);
     queue_push(&s->open, start);
@@ -106,7 +114,7 @@ bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk 
         uint32_t n = fresh_links(v, s, c.node, level, fresh);
         for (uint32_t i = 0; i < n; i++) {
             struct cand f = {distance_to(v, s, w->x, fresh[i]), fresh[i]};
-            if (s->best.n == w->ef && !cand_before(f, s->best.a[0]))
+            if ((s->best.n == w->ef && !cand_before(f, s->best.a[0])) || one_twin_too_many(w, f, self, &twins))
                 continue;
             queue_push(&s->open, f);
             offer(v, s, w, f, &judged);

@@ -254,6 +254,175 @@ static void random_operations(void **state)
     }
 }
 
+struct links_seen {
+    struct vec_index *v;
+    struct slice from;
+    uint32_t count, back;
+    int last_level;
+};
+
+static void count_back(void *arg, int level, struct slice name, double score)
+{
+    struct links_seen *s = arg;
+    s->back += slice_eq(name, s->from);
+}
+
+static void visit_link(void *arg, int level, struct slice name, double score)
+{
+    struct links_seen *s = arg, other = {.from = s->from};
+    assert_true(level <= s->last_level && score >= 0);
+    s->last_level = level;
+    s->count++;
+    assert_true(vec_links(s->v, name, NULL, count_back, &other));
+    assert_true(other.back > 0); /* links go both ways */
+}
+
+static void walks_over_elements(void **state)
+{
+    struct vec_index *v = make((struct vec_config){.dim = 4, .metric = VEC_L2, .m = 4});
+    struct rng r;
+    char t[16];
+    float x[4], norm;
+    const float *raw;
+    rng_seed(&r, 12);
+    struct slice name, attr;
+    assert_false(vec_random(v, &name));
+    for (uint32_t e = 0; e < 400; e++) {
+        random_vector(&r, x, 4);
+        assert_int_equal(vec_add(v, naive_name(e, t), x, 4, e % 2 ? SLICE("{}") : SLICE(""), NULL), VEC_ADDED);
+    }
+    for (uint32_t e = 0; e < 400; e += 4)
+        assert_true(vec_remove(v, naive_name(e, t)));
+    uint8_t seen[400] = {0};
+    uint32_t cursor = 0, n = 0;
+    while (vec_next(v, &cursor, &name, &attr)) {
+        uint32_t e = naive_number(name);
+        assert_true(e < 400 && e % 4 && !seen[e]++);
+        assert_int_equal(attr.len, e % 2 ? 2 : 0);
+        n++;
+        vec_remove(v, naive_name(e & ~3u, t)); /* nothing there: the walk goes on undisturbed */
+    }
+    assert_int_equal(n, 300);
+    assert_false(vec_next(v, &cursor, &name, &attr));
+    uint32_t different = 0;
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < 2000; i++) {
+        assert_true(vec_random(v, &name));
+        uint32_t e = naive_number(name);
+        assert_true(e < 400 && e % 4);
+        different += !seen[e]++;
+    }
+    assert_true(different > 280);
+    struct vec_stats s;
+    vec_stats_full(v, &s);
+    uint64_t nodes = 0, links = 0;
+    for (int l = 0; l < VEC_MAX_LEVELS; l++)
+        nodes += s.level_count[l];
+    assert_int_equal(nodes, 300);
+    for (uint32_t e = 0; e < 400; e++) {
+        struct links_seen l = {.v = v, .from = naive_name(e, t), .last_level = VEC_MAX_LEVELS};
+        int levels = 0;
+        assert_int_equal(vec_links(v, l.from, &levels, visit_link, &l), e % 4 != 0);
+        assert_true(levels <= s.max_level + 1);
+        links += l.count;
+    }
+    assert_int_equal(links, s.links);
+    assert_true(vec_get_raw(v, SLICE("e1"), &raw, &norm) && norm == 1 && vec_get_vector(v, SLICE("e1"), x));
+    assert_memory_equal(raw, x, sizeof x);
+    assert_false(vec_get_raw(v, SLICE("e0"), &raw, &norm) || vec_get_vector(v, SLICE("e0"), x));
+    vec_unref(v);
+}
+
+/* Many equal vectors among different ones, beyond the size that is scanned: all that is far can still be found. */
+static void duplicates(void **state)
+{
+    for (int metric = VEC_COSINE; metric <= VEC_L2; metric++) {
+        struct vec_index *v =
+            make((struct vec_config){.dim = 8, .metric = (enum vec_metric)metric, .ef_construction = 50});
+        struct rng r;
+        char t[16];
+        float x[8], same[3][8];
+        rng_seed(&r, 13);
+        struct naive *n = naive_create(3000, 8);
+        for (int i = 0; i < 3; i++)
+            random_vector(&r, same[i], 8);
+        for (uint32_t e = 0; e < 3000; e++) {
+            random_vector(&r, x, 8);
+            float *from = e % 3 ? same[e / 3 % 3] : x; /* two thirds are one of three vectors */
+            memcpy(n->x + e * 8, from, sizeof x);
+            assert_int_equal(vec_add(v, naive_name(e, t), from, 8, SLICE(""), NULL), VEC_ADDED);
+        }
+        verify(v);
+        uint32_t found = 0;
+        for (uint32_t e = 0; e < 3000; e += 3) {
+            struct vec_query q = {.x = n->x + e * 8, .dim = 8, .k = 1};
+            struct vec_result res;
+            assert_int_equal(vec_search(v, &q, &res, NULL), 0);
+            found += res.count == 1 && naive_number(res.hits[0].name) == e;
+            vec_result_release(&res);
+        }
+        printf("%u of 1000 found among duplicates\n", found);
+        assert_true(found >= 990);
+        for (uint32_t e = 0; e < 3000; e++)
+            if (e % 3 && e / 3 % 3 == 0)
+                assert_true(vec_remove(v, naive_name(e, t)));
+        verify(v);
+        naive_destroy(n);
+        vec_unref(v);
+    }
+}
+
+static void extreme_values(void **state)
+{
+    static const float odd[] = {0, -0.0f, 1e-42f, 1e-30f, 1, -1, 1e18f, -1e20f, 3.4e38f, -3.4e38f};
+    static const uint32_t dims[] = {1, 2, 3, 15, 16, 17, 100, 1025, 4096};
+    for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+        for (int metric = VEC_COSINE; metric <= VEC_IP; metric++) {
+            struct vec_index *v = make((struct vec_config){.dim = dims[d], .metric = (enum vec_metric)metric, .m = 4});
+            struct rng r;
+            char t[16];
+            rng_seed(&r, 14);
+            float *x = mem_alloc(dims[d] * sizeof *x);
+            for (uint32_t e = 0; e < 150; e++) {
+                for (uint32_t i = 0; i < dims[d]; i++)
+                    x[i] = rng_below(&r, 4) ? odd[rng_below(&r, 10)] : (float)rng_double(&r);
+                assert_true(vec_add(v, naive_name((uint32_t)rng_below(&r, 120), t), x, dims[d], SLICE(""), NULL) >= 0);
+                if (e % 7 == 0)
+                    vec_remove(v, naive_name((uint32_t)rng_below(&r, 120), t));
+            }
+            verify(v);
+            struct vec_query q = {.x = x, .dim = dims[d], .k = 200};
+            struct vec_result res;
+            assert_int_equal(vec_search(v, &q, &res, NULL), 0);
+            assert_int_equal(res.count, vec_count(v));
+            for (uint32_t i = 0; i < res.count; i++)
+                assert_false(isnan(res.hits[i].score));
+            vec_result_release(&res);
+            mem_free(x);
+            vec_unref(v);
+        }
+}
+
+/* The same seed and the same operations give the same bytes. */
+static void same_seed_same_index(void **state)
+{
+    struct buf b[2] = {{0}, {0}};
+    for (int k = 0; k < 2; k++) {
+        struct vec_index *v = make((struct vec_config){.dim = 6, .seed = 99, .ef_construction = 40});
+        struct naive *n = naive_create(1500, 6);
+        struct rng r;
+        rng_seed(&r, 15);
+        for (int i = 0; i < 3000; i++)
+            change(v, n, &r, 3);
+        assert_true(vec_save(v, &b[k]));
+        naive_destroy(n);
+        vec_unref(v);
+    }
+    assert_true(slice_eq(buf_slice(&b[0]), buf_slice(&b[1])));
+    buf_release(&b[0]);
+    buf_release(&b[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +430,10 @@ int main(void)
         cmocka_unit_test(scores_of_each_metric),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(random_operations),
+        cmocka_unit_test(walks_over_elements),
+        cmocka_unit_test(duplicates),
+        cmocka_unit_test(extreme_values),
+        cmocka_unit_test(same_seed_same_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
