@@ -430,7 +430,9 @@ bool filter_match(const struct filter *f, struct slice attributes, struct buf *s
         const struct instr *c = &f->code[i];
         switch (c->op) {
         case OP_CONST: stack[n++] = f->consts[c->at]; break;
-        case OP_LIST: stack[n++] = (struct fvalue){.kind = FV_LIST, .list = c->n ? f->consts + c->at : NULL, .list_n = c->n}; break;
+        case OP_LIST:
+            stack[n++] = (struct fvalue){.kind = FV_LIST, .list = c->n ? f->consts + c->at : NULL, .list_n = c->n};
+            break;
         case OP_FIELD: stack[n++] = fields[c->at]; break;
         case OP_NOT: stack[n - 1] = (struct fvalue){.kind = FV_NUM, .num = !to_bool(&stack[n - 1])}; break;
         default:

@@ -216,6 +216,23 @@ static uint32_t find_links(struct vec_index *v, struct searcher *s, uint32_t nod
     return s->best.n = select_links(v, s->best.a, n, v->h.m);
 }
 
+/* A living node on level 0 other than `other`: where to begin when all else is cut off. */
+static uint32_t any_node(const struct vec_index *v, uint32_t other)
+{
+    for (uint32_t i = 1; i < vec_top(v); i++)
+        if (i != other && NODE_KIND(vec_state(v, i)) == NODE_LIVE)
+            return i;
+    return 0;
+}
+
+/* Finds links for `node` beginning at `from`; how many are in s->best. */
+static uint32_t find_from(struct vec_index *v, struct searcher *s, uint32_t node, uint32_t gone, int level,
+                          uint32_t from)
+{
+    struct cand start = {between(v, node, from), from};
+    return find_links(v, s, node, gone, level, &start);
+}
+
 static void link_back(struct vec_index *v, uint32_t node, int level)
 {
     uint32_t cap = 0, n = degree(v, node, level);
@@ -237,7 +254,9 @@ void hnsw_insert(struct vec_index *v, uint32_t node, uint32_t avoid)
         int from = ENTRY_LEVEL(entry) < level ? ENTRY_LEVEL(entry) : level;
         struct cand start = hnsw_descend(v, s, vec_code(v, node), entry, from);
         for (int l = from; l >= 0; l--) {
-            uint32_t n = find_links(v, s, node, avoid, l, &start);
+            uint32_t any, n = find_links(v, s, node, avoid, l, &start);
+            if (n == 0 && l == 0 && (any = any_node(v, node)))
+                n = find_from(v, s, node, avoid, l, any);
             for (uint32_t i = 0; i < n; i++)
                 append_link(v, node, l, s->best.a[i].node);
         }
@@ -265,8 +284,8 @@ static int pair_order(const void *x, const void *y)
     return p->a != q->a ? (p->a < q->a ? -1 : 1) : (p->b > q->b) - (p->b < q->b);
 }
 
-/* The neighbours of a node that left are linked among each other, nearest pairs first, one new link for each that lost one;
- * who finds no partner that is still looking takes the nearest of the others. */
+/* The neighbours of a node that left are linked among each other, nearest pairs first, one new link for each that lost
+ * one; who finds no partner that is still looking takes the nearest of the others. */
 static void join_orphans(struct vec_index *v, const uint32_t *o, uint32_t n, int level)
 {
     n = n < MOST_ORPHANS ? n : MOST_ORPHANS;
@@ -291,21 +310,25 @@ static void join_orphans(struct vec_index *v, const uint32_t *o, uint32_t n, int
     mem_free(p);
 }
 
-/* A node left with few links looks for new ones as if it were inserted; `gone` may still be met, coming from above. When the
- * entry point leads to next to nothing it has been cut off, perhaps together with this node, and the search begins at one
- * of the other orphans instead. */
+/* A node left with few links looks for new ones as if it were inserted; `gone` may still be met, coming from above. The
+ * way from the entry point may end at the node itself, or lead to next to nothing because the entry point was cut off
+ * as well: then the search begins elsewhere. */
 static void refill(struct vec_index *v, uint32_t node, uint32_t gone, int level, const uint32_t *o, uint32_t orphans)
 {
     uint64_t entry = atomic_load_explicit(&v->entry, memory_order_relaxed);
-    if (!entry || ENTRY_LEVEL(entry) < level || degree(v, node, level) >= v->h.m / 2)
+    uint32_t enough = v->h.m / 2, n, any;
+    if (!entry || ENTRY_LEVEL(entry) < level || degree(v, node, level) >= enough)
         return;
     struct searcher *s = searcher_get(vec_top(v));
     struct cand start = hnsw_descend(v, s, vec_code(v, node), entry, level);
-    uint32_t n = find_links(v, s, node, gone, level, &start);
-    for (uint32_t i = 0; i < orphans && n < v->h.m / 2; i++) {
-        start = (struct cand){between(v, node, o[i]), o[i]};
-        n = o[i] == node ? n : find_links(v, s, node, gone, level, &start);
-    }
+    n = find_links(v, s, node, gone, level, &start);
+    if (n < enough && ENTRY_NODE(entry) != node)
+        n = find_from(v, s, node, gone, level, ENTRY_NODE(entry));
+    for (uint32_t i = 0; i < orphans && n < enough; i++)
+        if (o[i] != node)
+            n = find_from(v, s, node, gone, level, o[i]);
+    if (n == 0 && level == 0 && (any = any_node(v, node)))
+        n = find_from(v, s, node, gone, level, any);
     uint32_t *to = mem_alloc((n + 1) * sizeof *to);
     for (uint32_t i = 0; i < n; i++)
         to[i] = s->best.a[i].node;

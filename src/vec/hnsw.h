@@ -13,7 +13,7 @@ struct walk {
     const float *x;
     uint32_t ef;
     uint32_t avoid;              /* a node that must not be among the results; 0: none */
-    uint32_t twins;              /* how many nodes exactly as far as x is from itself may be met; 0: any number */
+    uint32_t twins;              /* how many nodes with a vector equal to x may be met; 0: any number */
     const struct filter *filter; /* NULL: every node may be a result */
     uint32_t budget;             /* nodes the filter may judge */
     const atomic_bool *cancel;   /* or NULL */

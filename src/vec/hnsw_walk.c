@@ -88,11 +88,13 @@ static uint32_t fresh_links(const struct vec_index *v, struct searcher *s, uint3
     return count;
 }
 
-/* When a node is linked, equal vectors beyond the first few are stepped over: a crowd of them would fill the results, and all
- * its members would be linked among each other only. */
-static inline bool one_twin_too_many(const struct walk *w, struct cand c, float self, uint32_t *twins)
+/* When a node is linked, equal vectors beyond the first few are stepped over: a crowd of them would fill the results,
+ * and all its members would be linked among each other only. */
+static inline bool one_twin_too_many(const struct vec_index *v, const struct walk *w, struct cand c, float self,
+                                     uint32_t *twins)
 {
-    return w->twins && c.d == self && ++*twins > w->twins;
+    return w->twins && c.d == self && memcmp(vec_code(v, c.node), w->x, v->h.dim * sizeof *w->x) == 0 &&
+           ++*twins > w->twins;
 }
 
 bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level)
@@ -114,7 +116,7 @@ bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk 
         uint32_t n = fresh_links(v, s, c.node, level, fresh);
         for (uint32_t i = 0; i < n; i++) {
             struct cand f = {distance_to(v, s, w->x, fresh[i]), fresh[i]};
-            if ((s->best.n == w->ef && !cand_before(f, s->best.a[0])) || one_twin_too_many(w, f, self, &twins))
+            if ((s->best.n == w->ef && !cand_before(f, s->best.a[0])) || one_twin_too_many(v, w, f, self, &twins))
                 continue;
             queue_push(&s->open, f);
             offer(v, s, w, f, &judged);
