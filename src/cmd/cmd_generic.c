@@ -418,17 +418,11 @@ static uint32_t clock_now(void)
 static void object_idletime(struct call *c)
 {
     struct obj *o = object_arg(c);
-    if (!o)
-        return;
-    if (policy_is_lfu())
-        reply_errorf(c->reply,
-                     "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching "
-                     "between policies at runtime LRU and LFU data will take some time to adjust.");
-    else
+    if (o)
         reply_int(c->reply, (int32_t)(clock_now() - o->clock));
 }
 
-/* How often a key was used lately, on a logarithmic scale; only under an LFU eviction policy.
+/* Redis's access frequency, which is not kept here: the age of the last use takes its place under every policy.
  *
  * > SET k v
  * < OK
@@ -437,15 +431,16 @@ static void object_idletime(struct call *c)
  */
 static void object_freq(struct call *c)
 {
-    struct obj *o = object_arg(c);
-    if (!o)
+    if (!object_arg(c))
         return;
-    if (!policy_is_lfu())
+    if (policy_is_lfu())
+        reply_errorf(c->reply,
+                     "ERR Access frequency is not tracked: every policy goes by when a key was last used, which "
+                     "OBJECT IDLETIME tells.");
+    else
         reply_errorf(c->reply,
                      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
                      "switching between policies at runtime LRU and LFU data will take some time to adjust.");
-    else
-        reply_int(c->reply, o->clock & 255);
 }
 
 static void object_help(struct call *c)
@@ -575,10 +570,8 @@ static void restore_store(struct call *c, struct value v, int64_t at, const stru
     struct obj *o = db_add(c->db, key, v);
     if (at)
         o = db_set_expire(c->db, o, at);
-    if (opt->idle >= 0 && !policy_is_lfu())
+    if (opt->idle >= 0) /* a frequency is checked, but there is none to set */
         o->clock = clock_now() - (uint32_t)opt->idle;
-    if (opt->freq >= 0 && policy_is_lfu())
-        o->clock = (uint32_t)opt->freq;
     changed(c, key, "restore");
     if (at && !opt->absolute) {
         struct slice effect[] = {
