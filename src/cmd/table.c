@@ -20,6 +20,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &transactions_family,
     &pubsub_family,
     &vector_family,
+    &llm_family,
     &session_family,
     &flow_family,
 };

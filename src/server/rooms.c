@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "cmd/block.h"
 #include "cmd/cmd_server.h"
+#include "cmd/cmd_llm.h"
 #include "cmd/cmd_vsearch.h"
 #include "cmd/durable.h"
 #include "cmd/flow_room.h"
@@ -75,6 +76,7 @@ static int vectors_open(const struct rooms *r, struct err *err)
 
 static int outbound_room_open(const struct rooms *r, struct err *err)
 {
+    llm_cmd_boot();
     return outbound_open(r->loop, r->pool, err);
 }
 
@@ -96,7 +98,7 @@ static const struct room rows[] = {
     {.name = "searches", .settings = vsearch_settings},
     {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
     {.name = "notifications", .settings = notify_settings},
-    {.name = "outbound calls",
+    {.name = "models",
      .settings = outbound_settings,
      .open = outbound_room_open,
      .stop = outbound_stop,

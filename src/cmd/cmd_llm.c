@@ -1,0 +1,399 @@
+/* Models: the registry, embeddings, calls under way. LLM.CHAT and LLM.ASK are in cmd_llm_chat.c. */
+#include "cmd/cmd_llm.h"
+
+#include "base/mem.h"
+#include "cmd/durable.h"
+#include "cmd/families.h"
+#include "cmd/llm_options.h"
+#include "cmd/outbound.h"
+#include "llm/llm.h"
+#include "llm/tokens.h"
+
+static struct models *models(void)
+{
+    return llm_models(outbound_llm());
+}
+
+/* ---- LLM.MODEL ---- */
+
+/* A change of the registry has no key and no dirty count: its effect is the command itself. */
+static void changed(struct call *c, int rc, const struct err *err)
+{
+    if (rc < 0) {
+        call_err(c, err);
+        return;
+    }
+    call_effect(c, c->argc, c->argv);
+    reply_ok(c->reply);
+}
+
+/* > LLM.MODEL SET mine PROVIDER openai URL http://127.0.0.1:1/v1 ID small KEY env:MY_KEY TIMEOUT 5000
+ * < OK
+ * > LLM.MODEL LIST
+ * < 1) "builtin/extract"
+ * < 2) "builtin/hash"
+ * < 3) "mine"
+ * > LLM.MODEL SET bad PROVIDER nobody
+ * < (error) INVALID *
+ * > LLM.MODEL DISABLE mine
+ * < OK
+ * > LLM.ASK "hello" MODEL mine
+ * < (error) STATE *
+ * > LLM.MODEL DEL mine
+ * < OK
+ * > LLM.MODEL GET mine
+ * < (error) STATE *
+ */
+static void model_set(struct call *c)
+{
+    struct err err;
+    changed(c, models_set(models(), c->argv + 2, c->argc - 2, &err), &err);
+}
+
+static void model_del(struct call *c)
+{
+    struct err err;
+    changed(c, models_del(models(), call_arg(c, 2), &err), &err);
+}
+
+static void model_enable(struct call *c)
+{
+    struct err err;
+    bool on = slice_is(call_arg(c, 1), "enable");
+    changed(c, models_enable(models(), call_arg(c, 2), on, &err), &err);
+}
+
+struct fields {
+    struct reply *r;
+    size_t n;
+};
+
+static void field(void *arg, const char *name, struct slice value)
+{
+    struct fields *f = arg;
+    reply_str(f->r, name);
+    reply_bulk(f->r, value);
+    f->n++;
+}
+
+static void model_get(struct call *c)
+{
+    struct model *m = models_find(models(), call_arg(c, 2));
+    struct fields f = {.r = c->reply};
+    if (!m) {
+        reply_errorf(c->reply, "STATE there is no model '%.*s'",
+                     (int)(call_arg(c, 2).len < 64 ? call_arg(c, 2).len : 64), call_arg(c, 2).p);
+        return;
+    }
+    size_t place = reply_defer(c->reply);
+    model_fields(m, field, &f);
+    reply_defer_map(c->reply, place, f.n);
+}
+
+static void list_one(void *arg, struct model *m)
+{
+    struct fields *f = arg;
+    reply_str(f->r, m->name);
+    f->n++;
+}
+
+static void model_list(struct call *c)
+{
+    struct fields f = {.r = c->reply};
+    size_t place = reply_defer(c->reply);
+    models_each(models(), list_one, &f);
+    reply_defer_array(c->reply, place, f.n);
+}
+
+/* ---- LLM.MODEL CHECK: the smallest call that shows that a model answers ---- */
+
+static void check_done(void *arg, const struct llm_reply *reply, const struct err *err)
+{
+    struct call *c = arg;
+    if (err) {
+        call_err(c, err);
+    } else {
+        reply_map(c->reply, 2);
+        reply_str(c->reply, "model-id");
+        reply_bulk(c->reply, reply->model_id);
+        reply_str(c->reply, "ms");
+        reply_int(c->reply, reply->us_total / 1000);
+    }
+    call_resume(c);
+}
+
+static void check_embedded(void *arg, const struct llm_vectors *v, const struct err *err)
+{
+    struct call *c = arg;
+    if (err) {
+        call_err(c, err);
+    } else {
+        reply_map(c->reply, 2);
+        reply_str(c->reply, "dim");
+        reply_int(c->reply, v->dim);
+        reply_str(c->reply, "ms");
+        reply_int(c->reply, v->us_total / 1000);
+    }
+    call_resume(c);
+}
+
+static void cancel_call(struct call *c, void *arg)
+{
+    struct llm_call **call = arg;
+    (void)c;
+    llm_cancel(*call);
+}
+
+static void model_check(struct call *c)
+{
+    static const struct llm_chat_events events = {.done = check_done};
+    struct model *m = models_find(models(), call_arg(c, 2));
+    struct slice hello = SLICE("Say OK.");
+    struct err err;
+    if (!m) {
+        model_get(c); /* for its error */
+        return;
+    }
+    struct call *p = call_park(c, NULL, NULL);
+    struct llm_call *call;
+    if (m->kind == MODEL_EMBED) {
+        struct llm_embed_request q = {.model = slice_str(m->name), .texts = &hello, .ntexts = 1};
+        call = llm_embed_start(outbound_llm(), &q, check_embedded, p, &err);
+    } else {
+        struct llm_message one = {.role = SLICE("user"), .content = hello};
+        struct llm_request q = LLM_REQUEST;
+        q.model = slice_str(m->name);
+        q.messages = &one;
+        q.nmessages = 1;
+        q.max_tokens = 8;
+        call = llm_chat_start(outbound_llm(), &q, &events, p, &err);
+    }
+    if (!call) {
+        call_err(p, &err);
+        call_resume(p);
+    }
+}
+
+/* ---- LLM.EMBED ---- */
+
+struct embed {
+    struct call *call;
+    struct llm_call *llm;
+    bool fp32;
+};
+
+static void embed_done(void *arg, const struct llm_vectors *v, const struct err *err)
+{
+    struct embed *e = arg;
+    struct reply *r = e->call->reply;
+    if (err) {
+        call_err(e->call, err);
+    } else {
+        reply_array(r, (size_t)v->count);
+        for (int i = 0; i < v->count; i++) {
+            const float *x = v->v + (size_t)i * (size_t)v->dim;
+            if (e->fp32) {
+                reply_bulk(r, slice_of((const char *)x, (size_t)v->dim * sizeof *x));
+                continue;
+            }
+            reply_array(r, (size_t)v->dim);
+            for (int k = 0; k < v->dim; k++)
+                reply_double(r, (double)x[k]);
+        }
+    }
+    call_resume(e->call);
+    mem_free(e);
+}
+
+static void embed_cancel(struct call *c, void *arg)
+{
+    cancel_call(c, &((struct embed *)arg)->llm);
+}
+
+/* A vector a text, in the order of the texts. */
+static void embed(struct call *c)
+{
+    struct err err;
+    int first = 1, last = c->argc;
+    bool fp32 = false;
+    struct llm_embed_request q = {0};
+    if (c->argc > 3 && slice_is(call_arg(c, 1), "model")) {
+        q.model = call_arg(c, 2);
+        first = 3;
+    }
+    if (last - first > 2 && slice_is(call_arg(c, last - 2), "format")) {
+        fp32 = slice_is(call_arg(c, last - 1), "fp32");
+        if (!fp32 && !slice_is(call_arg(c, last - 1), "values")) {
+            call_syntax(c);
+            return;
+        }
+        last -= 2;
+    }
+    q.texts = c->argv + first;
+    q.ntexts = last - first;
+    if (q.ntexts < 1 || q.ntexts > LLM_EMBED_MAX) {
+        reply_errorf(c->reply, "INVALID LLM.EMBED takes 1 to %d texts", LLM_EMBED_MAX);
+        return;
+    }
+    struct embed *e = mem_zero(sizeof *e);
+    e->fp32 = fp32;
+    if (!(e->llm = llm_embed_start(outbound_llm(), &q, embed_done, e, &err))) {
+        call_err(c, &err);
+        mem_free(e);
+        return;
+    }
+    e->call = call_park(c, embed_cancel, e);
+}
+
+/* ---- calls under way ---- */
+
+static void calls_one(void *arg, const struct llm_call_info *i)
+{
+    struct fields *f = arg;
+    reply_map(f->r, 8);
+    reply_str(f->r, "id");
+    reply_str(f->r, i->id);
+    reply_str(f->r, "model");
+    reply_str(f->r, i->model);
+    reply_str(f->r, "kind");
+    reply_str(f->r, model_kind_name(i->kind));
+    reply_str(f->r, "state");
+    reply_str(f->r, i->state);
+    reply_str(f->r, "ms");
+    reply_int(f->r, i->age_us / 1000);
+    reply_str(f->r, "pieces");
+    reply_int(f->r, i->pieces);
+    reply_str(f->r, "attempts");
+    reply_int(f->r, i->attempts);
+    reply_str(f->r, "session");
+    reply_bulk(f->r, i->tag);
+    f->n++;
+}
+
+/* > LLM.CALLS
+ * < (empty array)
+ * > LLM.CANCEL 0190a000-0000-7000-8000-000000000000
+ * < (error) STATE there is no such call under way
+ */
+static void calls(struct call *c)
+{
+    struct fields f = {.r = c->reply};
+    size_t place = reply_defer(c->reply);
+    llm_calls(outbound_llm(), calls_one, &f);
+    reply_defer_array(c->reply, place, f.n);
+}
+
+static void cancel(struct call *c)
+{
+    struct llm_call *call = llm_call_find(outbound_llm(), call_arg(c, 1));
+    if (!call) {
+        reply_errorf(c->reply, "STATE there is no such call under way");
+        return;
+    }
+    llm_cancel(call);
+    reply_ok(c->reply);
+}
+
+/* An estimate, the same that contexts are cut by.
+ *
+ * > LLM.TOKENS "How many tokens is this?"
+ * < (integer) 6
+ */
+static void tokens(struct call *c)
+{
+    int at = c->argc == 4 && slice_is(call_arg(c, 1), "model") ? 3 : 1;
+    if (at == 1 && c->argc != 2)
+        call_syntax(c);
+    else
+        reply_int(c->reply, tokens_estimate(call_arg(c, at)));
+}
+
+/* ---- for the compaction of the journal ---- */
+
+struct emitting {
+    durable_write *write;
+    void *to;
+    struct slice words[64];
+    int n, rc;
+};
+
+static void emit_word(void *arg, struct slice word)
+{
+    struct emitting *e = arg;
+    if (e->n < 64)
+        e->words[e->n++] = word;
+}
+
+static void emit_model(void *arg, struct model *m)
+{
+    struct emitting *e = arg;
+    if (m->builtin || e->rc < 0)
+        return;
+    e->n = 2;
+    e->words[0] = SLICE("LLM.MODEL");
+    e->words[1] = SLICE("SET");
+    model_words(m, emit_word, e);
+    e->rc = e->write(e->to, 0, e->n, e->words);
+    if (!m->enabled && e->rc >= 0)
+        e->rc = e->write(e->to, 0, 3,
+                         (struct slice[]){SLICE("LLM.MODEL"), SLICE("DISABLE"), slice_str(m->name)});
+}
+
+static int emit_models(durable_write *write, void *to)
+{
+    struct emitting e = {.write = write, .to = to};
+    models_each(models(), emit_model, &e);
+    return e.rc;
+}
+
+void llm_cmd_boot(void)
+{
+    durable_add_registry(emit_models);
+}
+
+/* ---- rows ---- */
+
+static const struct cmd model_subs[] = {
+    {.name = "set", .run = model_set, .arity = -5, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM,
+     .syntax = "name PROVIDER provider [URL base] [ID model-id] [KEY key] [KIND (CHAT|EMBED|RERANK|SPEECH|TRANSCRIBE)] "
+               "[PARAMS json] [CONTEXT n] [PRICE in out] [RPM n] [TPM n] [CONCURRENCY n] [TIMEOUT ms] [RETRIES n]",
+     .summary = "Adds a model or changes one.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "get", .run = model_get, .arity = 3, .acl = ACL_LLM, .syntax = "name",
+     .summary = "What is known of a model; a key is never shown.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "list", .run = model_list, .arity = 2, .acl = ACL_LLM, .syntax = "", .summary = "The names of all models.",
+     .since = "1.0.0", .complexity = "O(N log N) where N is the models"},
+    {.name = "del", .run = model_del, .arity = 3, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM, .syntax = "name",
+     .summary = "Removes a model.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "check", .run = model_check, .arity = 3, .flags = CMD_MODEL | CMD_BLOCKING, .acl = ACL_LLM,
+     .syntax = "name", .summary = "Calls a model with a few tokens to see that it answers.", .since = "1.0.0",
+     .complexity = "one call of the model"},
+    {.name = "disable", .run = model_enable, .arity = 3, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM,
+     .syntax = "name", .summary = "Refuses calls of a model until it is enabled.", .since = "1.0.0",
+     .complexity = "O(1)"},
+    {.name = "enable", .run = model_enable, .arity = 3, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM,
+     .syntax = "name", .summary = "Allows calls of a model again.", .since = "1.0.0", .complexity = "O(1)"},
+};
+
+static const struct cmd rows[] = {
+    {.name = "llm.model", .arity = -2, .acl = ACL_LLM | ACL_SLOW, .syntax = "", .summary = "The registry of models.",
+     .since = "1.0.0", .complexity = "Depends on the subcommand.", .subs = model_subs,
+     .nsubs = sizeof model_subs / sizeof *model_subs},
+    {.name = "llm.chat", .run = llm_chat_run, .arity = -3, .flags = CMD_MODEL | CMD_BLOCKING | CMD_DENYOOM,
+     .acl = ACL_LLM | ACL_SESSION, .first = 1, .last = 1, .step = 1, .syntax = "session text " LLM_OPTIONS_SYNTAX,
+     .summary = "One turn in a session: the reply is the answer.", .since = "1.0.0",
+     .complexity = "one call of the model"},
+    {.name = "llm.ask", .run = llm_ask_run, .arity = -2, .flags = CMD_MODEL | CMD_BLOCKING, .acl = ACL_LLM,
+     .syntax = "text " LLM_OPTIONS_SYNTAX, .summary = "A question without a session.", .since = "1.0.0",
+     .complexity = "one call of the model"},
+    {.name = "llm.embed", .run = embed, .arity = -2, .flags = CMD_MODEL | CMD_BLOCKING, .acl = ACL_LLM,
+     .syntax = "[MODEL name] text... [FORMAT (FP32|VALUES)]", .summary = "Texts to vectors.", .since = "1.0.0",
+     .complexity = "one call of the model"},
+    {.name = "llm.calls", .run = calls, .arity = 1, .acl = ACL_LLM, .syntax = "", .summary = "The calls under way.",
+     .since = "1.0.0", .complexity = "O(N) where N is the calls"},
+    {.name = "llm.cancel", .run = cancel, .arity = 2, .acl = ACL_LLM, .syntax = "id",
+     .summary = "Ends a call; its client gets an error.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "llm.tokens", .run = tokens, .arity = -2, .flags = CMD_FAST, .acl = ACL_LLM, .syntax = "[MODEL name] text",
+     .summary = "About how many tokens a text is.", .since = "1.0.0", .complexity = "O(N) where N is the bytes"},
+};
+
+const struct cmd_family llm_family = CMD_FAMILY("llm", rows);

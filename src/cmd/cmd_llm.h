@@ -1,0 +1,12 @@
+/* What the files of the llm family share: cmd_llm.c has the rows, cmd_llm_chat.c the calls. Thread: loop. */
+#ifndef CMD_CMD_LLM_H
+#define CMD_CMD_LLM_H
+
+#include "cmd/cmd.h"
+
+void llm_cmd_boot(void); /* what the journal must write for the registry of models */
+
+void llm_chat_run(struct call *c);
+void llm_ask_run(struct call *c);
+
+#endif
