@@ -437,7 +437,46 @@ def test_stream_on_resp2_is_published(t, host):
     p.close()
 
 
-# ---- sessions and models ----
+# ---- passages, sessions and models ----
+
+PASSAGES = {
+    "hours": "The library opens at nine in the morning.",
+    "cats": "Cats sleep for most of the day.",
+    "fines": "A book that comes back late costs ten cents a day.",
+}
+
+
+def library(t):
+    t.execute_command("VCREATE", "docs", "DIM", "256", "MODEL", "builtin/hash")
+    for i, (name, text) in enumerate(PASSAGES.items()):
+        t.execute_command("VADD", "docs", "TEXT", text, name, "SETATTR", json.dumps({"text": text, "n": i}))
+
+
+def test_search_finds_passages(t):
+    library(t)
+    make(t, [node("f", "search", {"key": "docs", "query": "{{input.question}}", "count": 2}),
+             node("e", "end", {"outputs": {"p": "{{f.passages}}", "text": "{{f.text}}", "n": "{{f.count}}"}})], "s>f", "f>e")
+    out = json.loads(run(t, question="when does the library open in the morning"))
+    assert out["n"] == 2 and out["p"][0]["id"] == "hours" and out["p"][0]["score"] > out["p"][1]["score"]
+    assert out["p"][0]["attributes"]["n"] == 0
+    assert out["text"].startswith("[1] " + PASSAGES["hours"] + "\n\n[2] ")
+    make(t, [node("f", "search", {"key": "docs", "query": "library", "filter": ".n == {{input.n}}"}),
+             answer("{{f.text}}")], "s>f", "f>a")
+    assert run(t, n=1) == "[1] " + PASSAGES["cats"]
+    assert run(t, n=7) == ""
+    assert "node f: " in error(t, "FLOW.RUN", "f", "INPUT", '{"n":"=="}')
+
+
+def test_a_grounded_answer(t):
+    library(t)
+    make(t, [node("f", "search", {"key": "docs", "query": "{{input.question}}", "count": 3}),
+             node("m", "llm", {"model": "builtin/extract", "prompt": "{{f.text}}\n\nQuestion: {{input.question}}", "history": 6}),
+             answer("{{m.text}}")], "s>f", "f>m", "m>a")
+    text = run(t, "SESSION", "talk", question="What does a late book cost?")
+    assert "ten cents" in text
+    assert "nine" in run(t, "SESSION", "talk", question="When does the library open?")
+    assert len(t.execute_command("SESSION.MESSAGES", "talk")) == 4
+
 
 
 def test_history_and_session(t):
@@ -472,3 +511,16 @@ def test_many_at_once(t, host, server):
     assert [c.read() for c in conns] == [b"200"] * 100
     for c in conns:
         c.close()
+
+
+def test_a_stop_ends_runs(fresh):
+    s, host = fresh("--flow-http-allow", "*", "--flow-http-private", "yes"), Host()
+    c = s.client()
+    make(c, [node("h", "http", {"url": host.url + "/wait"}), node("l", "code", {"code": "while true do end"}),
+             answer("{{h.status}}")], "s>h", "s>l", "h>a", "l>a")
+    waiting = Conn(s.raw())
+    waiting.send("FLOW.RUN", "f")
+    c.execute_command("FLOW.RUN", "f", "ASYNC")
+    eventually(lambda: host.waiting == 2)
+    s.stop()  # checks the exit status
+    host.close()
