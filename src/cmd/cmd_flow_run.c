@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cmd/callstream.h"
 #include "cmd/cmd_flow.h"
+#include "cmd/dispatch.h"
 #include "cmd/effects.h"
 #include "cmd/session_turn.h"
 #include "flow/registry.h"
@@ -218,15 +219,20 @@ static void start(struct call *c, const struct flow_entry *e, const struct optio
         x->call = call_park(c, on_gone, x);
 }
 
-/* A session that is something else is found out before any work is done. */
-static bool session_fits(struct call *c, struct slice key)
+/* A session that is something else, and a disk that takes no writes, are found out before any work is done. */
+static bool may_write(struct call *c, const struct options *o)
 {
     const struct session *s;
     struct err err;
-    if (key.len == 0 || session_read(c, key, &s, &err) == 0)
-        return true;
-    call_err(c, &err);
-    return false;
+    if (o->session.len && session_read(c, o->session, &s, &err) < 0) {
+        call_err(c, &err);
+        return false;
+    }
+    if ((o->session.len || o->async) && dispatch_gates.disk && dispatch_gates.disk(&err) < 0) {
+        reply_errorf(c->reply, "%s", err.msg); /* the sentence carries its own code */
+        return false;
+    }
+    return true;
 }
 
 /* clang-format off */
@@ -259,7 +265,7 @@ void flow_run_command(struct call *c)
         err_set(&err, ERR_STATE, "there is no flow '%.*s'; FLOW.SET makes one",
                 c->argv[1].len < 100 ? (int)c->argv[1].len : 100, c->argv[1].p);
         call_err(c, &err);
-    } else if (fine && session_fits(c, o.session)) {
+    } else if (fine && may_write(c, &o)) {
         start(c, e, &o);
         return;
     }
