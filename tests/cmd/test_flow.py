@@ -2,13 +2,18 @@
 
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 
 import pytest
 import redis
 from helpers import error, raw
 from resp import Conn, Push
+from skald import ROOT
 
 START = {"id": "s", "kind": "start"}
 
@@ -489,6 +494,81 @@ def test_history_and_session(t):
     got = t.execute_command("SESSION.MESSAGES", "chat")
     assert [m[1] for m in got] == ["user", "user", "assistant"]
     assert got[2][2] == meta["answer"]
+
+
+@pytest.fixture(scope="module")
+def provider():
+    p = subprocess.Popen([sys.executable, os.path.join(ROOT, "tests", "mock", "provider.py")], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+    port = int(p.stdout.readline().split()[1])
+    yield f"http://127.0.0.1:{port}"
+    p.terminate()
+    p.wait()
+
+
+@pytest.fixture
+def model(t, provider):
+    """A factory: model("words=5,drip=20") makes a model that behaves so, and gives its name."""
+    made = []
+
+    def make_model(how):
+        name = f"mock{len(made)}"
+        t.execute_command("LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", provider + "/v1", "ID", how, "KEY", "k",
+                          "RETRIES", "0")
+        made.append(name)
+        return name
+
+    yield make_model
+    for name in made:
+        t.execute_command("LLM.MODEL", "DEL", name)
+
+
+def provider_stats(provider):
+    return json.load(urllib.request.urlopen(provider + "/control/stats"))
+
+
+def test_two_models_stream_in_the_answers_order(t, server, model):
+    slow, quick = model("words=8,drip=30"), model("words=3")
+    make(t, [node("x", "llm", {"model": slow, "prompt": "p"}), node("y", "llm", {"model": quick, "prompt": "p"}),
+             answer("X {{x.text}} Y {{y.text}} Z")], "s>x", "s>y", "x>a", "y>a")
+    c = Conn(server.raw())
+    c.call("HELLO", "3")
+    c.send("FLOW.RUN", "f", "STREAM")
+    pieces, reply = [], c.read()
+    while isinstance(reply, Push):
+        pieces.append(reply[2].decode())
+        reply = c.read()
+    words = [f"word{i}" for i in range(8)]
+    assert reply.decode() == f"X {' '.join(words)} Y {' '.join(words[:3])} Z" == "".join(pieces)
+    assert len(pieces) > 5  # it came as it was made
+    c.close()
+
+
+def test_a_stream_that_breaks_off_fails_the_run(t, model):
+    make(t, [node("m", "llm", {"model": model("words=8,cut=3"), "prompt": "p"}), answer("{{m.text}}")], "s>m", "m>a")
+    assert error(t, "FLOW.RUN", "f", "SESSION", "chat", "INPUT", '{"question":"q"}').startswith("UPSTREAM node m: ")
+    assert t.exists("chat") == 0
+    make(t, [node("m", "llm", {"model": model("status=429"), "prompt": "p"}), answer("{{m.text}}")], "s>m", "m>a")
+    assert error(t, "FLOW.RUN", "f").startswith("QUOTA node m: ")
+
+
+def test_a_node_is_tried_again(t, model):
+    make(t, [node("m", "llm", {"model": model("failfirst=2,words=2,x=retry"), "prompt": "p"}, retries=3, retry_wait=5),
+             answer("{{m.text}}")], "s>m", "m>a")
+    meta = fields(run(t, "WITHMETA"))
+    assert meta["answer"] == "word0 word1"
+    assert trace(t, meta["run"])["m"]["attempts"] == 3
+
+
+def test_going_away_cancels_the_models_call(t, server, model, provider):
+    make(t, [node("m", "llm", {"model": model("never"), "prompt": "p"}), answer("{{m.text}}")], "s>m", "m>a")
+    before = provider_stats(provider)["open"]
+    c = server.raw()
+    c.sendall(b"FLOW.RUN f\r\n")
+    eventually(lambda: len(t.execute_command("LLM.CALLS")) == 1)
+    c.close()
+    eventually(lambda: len(t.execute_command("LLM.CALLS")) == 0)
+    eventually(lambda: provider_stats(provider)["open"] <= before + 1)  # one is this question itself
 
 
 def test_refused_in_multi(t):
