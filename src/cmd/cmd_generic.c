@@ -611,7 +611,7 @@ static void restore(struct call *c)
         reply_errorf(c->reply, "ERR Invalid TTL value, must be >= 0");
         return;
     }
-    if (rdb_restore(c->argv[3], &v, false, &err) < 0) {
+    if (rdb_restore(c->argv[3], &v, (c->flags & CALL_REPLAY) != 0, &err) < 0) {
         call_err(c, &err);
         return;
     }

@@ -365,13 +365,15 @@ static void reply_floats(struct call *c, const float *x, uint32_t n)
  */
 static void vemb(struct call *c)
 {
-    struct vset *s = vset_read(c, call_arg(c, 1));
     bool raw = c->argc == 4 && slice_is(call_arg(c, 3), "raw");
     const float *stored;
     float norm;
-    if (c->argc == 4 && !raw) {
+    if (c->argc > 3 && !raw) {
         call_syntax(c);
-    } else if (!s || !vec_get_raw(s->index, call_arg(c, 2), &stored, &norm)) {
+        return;
+    }
+    struct vset *s = vset_read(c, call_arg(c, 1));
+    if (!s || !vec_get_raw(s->index, call_arg(c, 2), &stored, &norm)) {
         if (c->reply->errors == 0)
             reply_nil(c->reply);
     } else if (raw) {

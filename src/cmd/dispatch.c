@@ -77,11 +77,25 @@ static void unknown_command(struct client *c, int argc, const struct slice *argv
     buf_release(&args);
 }
 
+/* A web page can make a browser POST text to this port; its lines must not run as inline commands. */
+static bool web_request(struct client *c, struct slice word)
+{
+    static int64_t logged_ms;
+    if (!slice_is(word, "post") && !slice_is(word, "host:"))
+        return false;
+    if (logged_ms == 0 || clock_mono_ms() - logged_ms > 60000)
+        log_warning("possible attack: a client speaks HTTP to this port (a web page, cross-protocol); it is closed");
+    logged_ms = clock_mono_ms();
+    c->flags |= CLIENT_CLOSE_SOON;
+    return true;
+}
+
 static struct cmd_entry *lookup(struct client *c, int argc, const struct slice *argv)
 {
     struct cmd_entry *e = table_find(argv[0]);
     if (!e) {
-        unknown_command(c, argc, argv);
+        if (!web_request(c, argv[0]))
+            unknown_command(c, argc, argv);
         return NULL;
     }
     if (e->cmd->nsubs && argc > 1) {

@@ -22,6 +22,7 @@ struct flow_checker {
     uint8_t *before;              /* before[a * nnodes + b]: a runs before b; NULL while there is a cycle */
     const struct flow_node *node; /* whose params are being checked */
     const char *param;
+    int refs; /* variables named so far */
 };
 
 static void add_problem(struct flow_checker *c, const char *node, const char *fmt, va_list ap)
@@ -424,6 +425,11 @@ static void check_ref(void *arg, struct slice path)
     static const char *const sys[] = {"session", "run", "flow", "time", "question", NULL};
     struct flow_checker *c = arg;
     char word[2][65] = {"", ""};
+    if (++c->refs > FLOW_REFS_MAX) { /* each is looked for among all nodes, here and in every run */
+        if (c->refs == FLOW_REFS_MAX + 1)
+            problem(c, "", "the flow names variables at more than %d places", FLOW_REFS_MAX);
+        return;
+    }
     for (int i = 0; i < 2 && path.len; i++) {
         const char *dot = memchr(path.p, '.', path.len);
         size_t len = dot ? (size_t)(dot - path.p) : path.len;

@@ -23,6 +23,7 @@
 #define FLOW_NODES_MAX 500
 #define FLOW_EDGES_MAX 4000
 #define FLOW_ID_MAX    64
+#define FLOW_REFS_MAX  10000 /* places that name a variable */
 
 struct flow_kind;
 

@@ -139,8 +139,9 @@ const cJSON *template_find(const cJSON *scope, struct slice path)
         memcpy(word, path.p, len);
         word[len] = 0;
         if (cJSON_IsArray(scope))
-            scope = num_to_u64(slice_of(word, len), &index) && index < INT32_MAX ? cJSON_GetArrayItem(scope, (int)index)
-                                                                                 : NULL;
+            scope = num_to_u64(slice_of(word, len), &index) && index < TEMPLATE_INDEX_MAX
+                        ? cJSON_GetArrayItem(scope, (int)index)
+                        : NULL;
         else
             scope = cJSON_GetObjectItemCaseSensitive(scope, word);
         path = dot ? slice_of(dot + 1, path.len - len - 1) : slice_of(path.p, 0);

@@ -17,7 +17,8 @@
 #include "base/err.h"
 #include "base/json.h"
 
-#define TEMPLATE_WORDS 10
+#define TEMPLATE_WORDS     10
+#define TEMPLATE_INDEX_MAX 10000 /* a list is walked: an index beyond is missing */
 
 enum template_filter {
     FILTER_NONE,

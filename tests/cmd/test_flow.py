@@ -187,6 +187,12 @@ def test_flows_survive_kill(fresh):
     s.start()
     c = s.client()
     assert c.execute_command("FLOW.LIST") == ["hello"]
+    c.bgrewriteaof()
+    eventually(lambda: c.info("persistence")["aof_rewrite_in_progress"] == 0)
+    s.kill9()
+    s.start()
+    c = s.client()
+    assert run(c, name="hello") == "Hello "
     assert [m[1:3] for m in c.execute_command("SESSION.MESSAGES", "chat")] == [["user", "who?"], ["assistant", "Hello "]]
 
 

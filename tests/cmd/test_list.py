@@ -172,3 +172,24 @@ def test_model(r):
             r.ltrim("l", 50, -51)
             model = model[50:-50]
     assert r.lrange("l", 0, -1) == model
+
+
+def test_journaled(fresh):
+    server = fresh("--appendonly", "yes", "--appendfsync", "always")
+    r = server.client(decode_responses=False)
+    rng = random.Random(11)
+    keys = ["a", "b", "c"]
+    for _ in range(1500):
+        k, j, v = rng.choice(keys), rng.choice(keys), rng.choice(["1", "word", "x" * 3000])
+        end = rng.choice(["LEFT", "RIGHT"])
+        cmd = rng.choice([
+            ("RPUSH", k, v, v), ("LPUSH", k, v), ("RPUSH", k, v), ("LPOP", k), ("RPOP", k, 2), ("LMOVE", k, j, end, "LEFT"),
+            ("RPOPLPUSH", k, j), ("LMPOP", 2, k, j, end, "COUNT", 3), ("BLMPOP", 0.001, 2, k, j, end), ("LREM", k, 1, v),
+            ("BLPOP", k, j, 0.001), ("BLMOVE", k, j, end, end, 0.001), ("BRPOPLPUSH", k, j, 0.001), ("LTRIM", k, 0, 40),
+            ("LINSERT", k, "BEFORE", v, "in"), ("LPUSHX", k, v)])
+        raw(r, *cmd)
+    before = [r.lrange(k, 0, -1) for k in keys]
+    server.kill9()
+    server.start()
+    r = server.client(decode_responses=False)
+    assert [r.lrange(k, 0, -1) for k in keys] == before and any(before)

@@ -78,11 +78,9 @@ def test_what_was_acknowledged_survives(fresh, engine):
     print(f"TEST_CRASH_SEED={SEED}")
     rng = random.Random(f"{SEED}/{engine}")
     server = fresh(*settings(rng, engine, False))
+    writers = [Writer(i, f"{SEED}/{engine}") for i in range(WRITERS)]
     conn = Conn(server.raw())
-    vectors = conn.call("COMMAND", "INFO", "VADD")[0] is not None
-    writers = [Writer(i, f"{SEED}/{engine}", vectors) for i in range(WRITERS)]
-    if vectors:
-        create_sets(conn, writers)
+    create_sets(conn, writers)
     conn.close()
     for n in range(ROUNDS // 2):
         wrong = one_round(server, writers, rng, rewrites=n % 2 == 1)

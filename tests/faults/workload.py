@@ -52,14 +52,13 @@ class Op:
 class Writer(threading.Thread):
     """Lives over many crashes: run once a round by `go`, checked in between by `check`."""
 
-    def __init__(self, number, seed, vectors):
+    def __init__(self, number, seed):
         self.prefix = f"w{number}:"
         self.rng = random.Random(f"{seed}/{number}")
         self.state = State()
         self.pending = deque()  # sent, not acknowledged
         self.acked = self.serial = 0
         self.tokens = {"sent": [], "acked": []}  # what it pushed to the list that all share
-        self.vectors = vectors
         self.wrong = None
 
     # ---- operations ----
@@ -167,11 +166,10 @@ class Writer(threading.Thread):
 
     def next_op(self):
         ops = [self.set] * 3 + [self.delete, self.append, self.incr, self.push, self.push, self.pop, self.hset,
-                                self.group, self.group, self.message, self.message, self.variable, self.token]
+                                self.group, self.group, self.message, self.message, self.variable, self.token,
+                                self.vadd, self.vadd, self.vadd, self.vadd, self.vrem]
         if self.rng.random() < 0.02:
             return self.trim()
-        if self.vectors:
-            ops += [self.vadd] * 4 + [self.vrem]
         return self.rng.choice(ops)()
 
     # ---- one round ----
@@ -225,8 +223,7 @@ class Writer(threading.Thread):
         self.pending.clear()
         for message, there in zip(self.state.messages, has["chat"]):
             message[0] = there[0]
-        if not diff and self.vectors:
-            diff = self.check_searches(conn)
+        diff = diff or self.check_searches(conn)
         return f"{self.prefix} {diff}" if diff else None
 
     def read(self, conn):
@@ -242,12 +239,11 @@ class Writer(threading.Thread):
             "chat": conn.call("SESSION.MESSAGES", k("chat")),
             "vars": dict(zip(variables[::2], variables[1::2])),
         }
-        if self.vectors:
-            for name in ("vm", "vf"):
-                elements = [b"e%d" % i for i in range(150)]
-                conn.sock.sendall(b"".join(encode("VEMB", k(name), e) for e in elements))
-                has[name] = {e: v for e, v in ((e, conn.read()) for e in elements) if v is not None}
-                has[name + "#"] = conn.call("VCARD", k(name))
+        for name in ("vm", "vf"):
+            elements = [b"e%d" % i for i in range(150)]
+            conn.sock.sendall(b"".join(encode("VEMB", k(name), e) for e in elements))
+            has[name] = {e: v for e, v in ((e, conn.read()) for e in elements) if v is not None}
+            has[name + "#"] = conn.call("VCARD", k(name))
         return has
 
     def compare(self, has):
@@ -267,7 +263,7 @@ class Writer(threading.Thread):
         for mine, there in zip(s.messages, has["chat"]):
             if mine[0] is not None and mine[0] != there[0]:
                 return f"message {mine[0]} came back as {there[0]}"
-        return self.compare_vectors(has) if self.vectors else None
+        return self.compare_vectors(has)
 
     def compare_vectors(self, has):
         for name, model in self.state.vectors.items():
@@ -321,5 +317,5 @@ def unknown_keys(conn, writers):
     allowed = {b"tokens", b"count"}
     for w in writers:
         allowed |= {k.encode() for k in w.state.keys(w.prefix)}
-        allowed |= {w.key("vm").encode(), w.key("vf").encode()} if w.vectors else set()
+        allowed |= {w.key("vm").encode(), w.key("vf").encode()}
     return set(conn.call("KEYS", "*")) - allowed

@@ -138,6 +138,17 @@ static void variables_are_checked(void **state)
             "e", "does not declare");
 }
 
+static void places_are_bounded(void **state)
+{
+    struct buf text = {0};
+    buf_add_str(&text, "{'nodes':[{'id':'s','kind':'start'},{'id':'e','kind':'answer','params':{'text':'");
+    for (int i = 0; i < FLOW_REFS_MAX + 1; i++)
+        buf_add_str(&text, "{{input.x}}");
+    buf_add_str(&text, "'}}],'edges':[{'from':'s','to':'e'}]}");
+    refused(buf_cstr(&text), "", "at more than 10000 places");
+    buf_release(&text);
+}
+
 static void all_problems_come_at_once(void **state)
 {
     struct flow *f;
@@ -156,9 +167,10 @@ int main(void)
 {
     json_boot();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sound_flows_parse),     cmocka_unit_test(shapes_are_checked),
-        cmocka_unit_test(graphs_are_checked),    cmocka_unit_test(params_are_checked),
-        cmocka_unit_test(variables_are_checked), cmocka_unit_test(all_problems_come_at_once),
+        cmocka_unit_test(sound_flows_parse),         cmocka_unit_test(shapes_are_checked),
+        cmocka_unit_test(graphs_are_checked),        cmocka_unit_test(params_are_checked),
+        cmocka_unit_test(variables_are_checked),     cmocka_unit_test(places_are_bounded),
+        cmocka_unit_test(all_problems_come_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
