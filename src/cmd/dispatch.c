@@ -139,7 +139,8 @@ static bool admit(struct client *c, struct cmd_entry *e)
         reply_err(&c->reply, &err);
         return false;
     }
-    if ((flags & (CMD_WRITE | CMD_REGISTRY)) && dispatch_gates.disk && dispatch_gates.disk(&err) < 0) {
+    bool writes = flags & (CMD_WRITE | CMD_REGISTRY) || ((flags & CMD_MODEL) && cmd->first); /* LLM.CHAT adds to its key */
+    if (writes && dispatch_gates.disk && dispatch_gates.disk(&err) < 0) {
         reply_errorf(&c->reply, "%s", err.msg);
         return false;
     }

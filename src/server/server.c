@@ -27,6 +27,7 @@
 #include "server/rooms.h"
 #include "server/stats.h"
 #include "server/version.h"
+#include "store/evict.h"
 #include "store/lazyfree.h"
 
 static int64_t databases, workers, loglevel, hz, file_engine;
@@ -106,6 +107,11 @@ static void every_tick(void *arg)
     durable_tick();
     rooms_tick();
     stats_tick();
+}
+
+static int make_room(struct err *err)
+{
+    return evict_make_room(store, err);
 }
 
 /* ---- stopping ---- */
@@ -207,6 +213,7 @@ static int open_all(struct err *err)
     clients_boot(store);
     table_boot();
     dispatch_gates.shutdown = stop;
+    dispatch_gates.memory = make_room;
     stats_boot(store, pool, files);
     if ((rc = rooms_open(&(struct rooms){loop, pool, files, store}, err)) < 0)
         return rc;
