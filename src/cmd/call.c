@@ -1,4 +1,4 @@
-/* Calls that outlive their handler, effects, argument helpers, and commands run from inside the server.
+/* Calls that outlive their handler, effects, argument helpers.
  *
  * A parked call: the dispatcher's struct call lives on its stack, so parking copies it with its arguments. From then on the
  * client points to the copy; when the client goes, the copy's reply is turned to a buffer that nobody reads. */
@@ -15,6 +15,7 @@
 #include "cmd/client.h"
 #include "cmd/dispatch.h"
 #include "cmd/effects.h"
+#include "cmd/inside.h"
 
 struct parked {
     struct call call; /* first: the call is the parked call */
@@ -68,6 +69,15 @@ static const struct slice *copy_argv(int argc, const struct slice *argv)
     return copy;
 }
 
+static void reply_nowhere(struct parked *p)
+{
+    if (p->call.reply == &p->nowhere)
+        return;
+    buf_init(&p->discard, 64u << 20);
+    p->nowhere = (struct reply){.out = &p->discard, .resp = p->call.reply->resp};
+    p->call.reply = &p->nowhere;
+}
+
 struct call *call_park(struct call *c, void (*cancel)(struct call *c, void *arg), void *arg)
 {
     assert(!(c->flags & (CALL_ATOMIC | CALL_PARKED)) && c->client);
@@ -80,6 +90,8 @@ struct call *call_park(struct call *c, void (*cancel)(struct call *c, void *arg)
     p->frame = (struct frame){frame->entry, p};
     p->cancel = cancel;
     p->arg = arg;
+    if (c->client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) /* CLIENT REPLY holds for the reply that comes later, too */
+        reply_nowhere(p);
     c->client->parked = &p->call;
     if (c->client->conn)
         conn_stop(c->client->conn);
@@ -102,9 +114,13 @@ void call_orphan(struct call *c)
     struct parked *p = parked_of(c);
     c->client->parked = NULL;
     c->client = NULL;
-    buf_init(&p->discard, 64u << 20);
-    p->nowhere = (struct reply){.out = &p->discard, .resp = c->reply->resp};
-    c->reply = &p->nowhere;
+    reply_nowhere(p);
+    call_cancel(c);
+}
+
+void call_cancel(struct call *c)
+{
+    struct parked *p = parked_of(c);
     if (p->cancel && !p->cancelled) {
         p->cancelled = true;
         p->cancel(c, p->arg);
@@ -131,82 +147,6 @@ void call_resume(struct call *c)
     } else {
         conn_wrote(client->conn);
         conn_go(client->conn);
-    }
-}
-
-/* ---- commands from inside ---- */
-
-struct inside {
-    struct client *client;
-    struct buf out;
-    void (*done)(void *arg, struct slice reply);
-    void *arg;
-    struct list link;
-};
-
-static struct client *inside_client(struct db *db, struct buf *out, int resp)
-{
-    struct client *c = client_create(NULL);
-    c->db = db;
-    c->reply = (struct reply){.out = out, .resp = resp};
-    return c;
-}
-
-void call_inside(struct db *db, int argc, const struct slice *argv, struct buf *reply, int resp)
-{
-    struct client *c = inside_client(db, reply, resp);
-    dispatch_queued(c, argc, argv);
-    client_destroy(c);
-}
-
-static struct list insides = {&insides, &insides};
-
-static void inside_end(struct inside *in)
-{
-    struct client *c = in->client;
-    c->reply.out = &in->out;
-    list_del(&in->link);
-    client_destroy(c);
-    in->done(in->arg, buf_slice(&in->out));
-    buf_release(&in->out);
-    mem_free(in);
-}
-
-struct inside *call_inside_async(struct db *db, int argc, const struct slice *argv, int resp,
-                                 void (*done)(void *arg, struct slice reply), void *arg)
-{
-    struct inside *in = mem_zero(sizeof *in);
-    in->done = done;
-    in->arg = arg;
-    in->client = inside_client(db, &in->out, resp);
-    list_add_tail(&insides, &in->link);
-    dispatch_command(in->client, argc, (struct slice *)argv);
-    if (in->client->parked)
-        return in;
-    inside_end(in);
-    return NULL;
-}
-
-void call_inside_finished(struct client *c)
-{
-    list_each(l, &insides) {
-        struct inside *in = list_entry(l, struct inside, link);
-        if (in->client == c) {
-            inside_end(in);
-            return;
-        }
-    }
-}
-
-void call_inside_cancel(struct inside *in)
-{
-    struct call *c = in->client->parked;
-    if (!c)
-        return;
-    struct parked *p = parked_of(c);
-    if (p->cancel && !p->cancelled) {
-        p->cancelled = true;
-        p->cancel(c, p->arg);
     }
 }
 

@@ -80,14 +80,4 @@ bool call_range(struct call *c, int i, int64_t min, int64_t max, int64_t *out); 
 bool call_double(struct call *c, int i, double *out); /* ERR value is not a valid float */
 bool call_timeout_ms(struct call *c, int i, int64_t *out); /* seconds with fraction, as BLPOP takes them */
 
-/* Runs a command from inside, as CALL_INTERNAL on database `db`, and collects its reply as RESP bytes.
- * Synchronous: the command must not park (it is CALL_ATOMIC for the time). */
-void call_inside(struct db *db, int argc, const struct slice *argv, struct buf *reply, int resp);
-/* The same for commands that may park (VSEARCH, LLM.ASK): done gets the reply on the loop, perhaps before this returns.
- * Returns a handle for call_inside_cancel, or NULL when done was already called. */
-struct inside;
-struct inside *call_inside_async(struct db *db, int argc, const struct slice *argv, int resp,
-                                 void (*done)(void *arg, struct slice reply), void *arg);
-void call_inside_cancel(struct inside *in); /* done still comes */
-
 #endif

@@ -12,6 +12,6 @@ struct frame { /* c->park points here from the start of a call to its end */
 
 /* The client of a parked call is going away: the call goes on alone. */
 void call_orphan(struct call *c);
-void call_inside_finished(struct client *c); /* an internal client's parked call has replied */
+void call_cancel(struct call *c); /* its owner is told to end it, once; call_resume still follows */
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/inside.h"
 
 #define KEY_MAX     (ID_LEN + 8)
 #define KEEP_MS     "3600000"

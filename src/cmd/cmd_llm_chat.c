@@ -15,6 +15,7 @@
 #include "cmd/llm_options.h"
 #include "cmd/outbound.h"
 #include "cmd/session_turn.h"
+#include "cmd/inside.h"
 #include "llm/llm.h"
 #include "session/context.h"
 

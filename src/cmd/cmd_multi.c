@@ -2,6 +2,7 @@
  * queued there and then finds nothing to do. */
 #include "cmd/cmd.h"
 #include "cmd/dispatch.h"
+#include "cmd/effects.h"
 #include "cmd/multi.h"
 #include "cmd/multi_exec.h"
 
@@ -60,10 +61,10 @@ static void exec(struct call *c)
         reply_nil_array(c->reply);
     } else {
         reply_array(c->reply, (size_t)q.n);
-        dispatch_group_begin(client);
+        effects_begin();
         for (int i = 0; i < q.n; i++)
             dispatch_queued(client, q.cmds[i].argc, q.cmds[i].argv);
-        dispatch_group_end(client);
+        effects_end();
     }
     multi_queue_release(&q);
 }

@@ -10,43 +10,20 @@
 
 /* ---- delivery ---- */
 
-static struct client *busy; /* whose command is running */
-static struct buf later;    /* messages to it, as RESP */
-
-bool push_hold(struct client *c)
-{
-    if (busy || !c->conn)
-        return false;
-    busy = c;
-    return true;
-}
-
-void push_release(void)
-{
-    struct client *c = busy;
-    busy = NULL;
-    if (later.len) {
-        buf_add(c->reply.out, later.p, later.len);
-        buf_clear(&later);
-        conn_wrote(c->conn);
-    }
-}
-
 static void deliver(void *arg, enum pubsub_kind kind, struct slice pattern, struct slice channel, struct slice message)
 {
     static const char *const names[] = {"message", "pmessage", "smessage"};
     struct client *c = arg;
     if (!c->conn || conn_closing(c->conn))
         return;
-    struct reply r = {.out = c == busy ? &later : c->reply.out, .resp = c->reply.resp};
+    struct reply r = {.out = push_out(c), .resp = c->reply.resp};
     reply_push(&r, kind == PUBSUB_PATTERN ? 4 : 3);
     reply_str(&r, names[kind]);
     if (kind == PUBSUB_PATTERN)
         reply_bulk(&r, pattern);
     reply_bulk(&r, channel);
     reply_bulk(&r, message);
-    if (c != busy)
-        conn_wrote(c->conn);
+    push_wrote(c);
 }
 
 /* ---- subscribing ---- */

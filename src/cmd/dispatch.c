@@ -266,16 +266,6 @@ void dispatch_queued(struct client *c, int argc, const struct slice *argv)
     c->reply.errors += errors;
 }
 
-void dispatch_group_begin(struct client *c)
-{
-    effects_begin();
-}
-
-void dispatch_group_end(struct client *c)
-{
-    effects_end();
-}
-
 /* ---- replay ---- */
 
 int dispatch_replay(int db, int argc, const struct slice *argv, uint64_t lsn, struct err *err)

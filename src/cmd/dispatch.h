@@ -33,9 +33,6 @@ struct store *dispatch_store(void);
 void dispatch_command(struct client *c, int argc, struct slice *argv);
 /* One command of a transaction, at EXEC: runs with CALL_ATOMIC. */
 void dispatch_queued(struct client *c, int argc, const struct slice *argv);
-/* Everything between is one group in the journal. */
-void dispatch_group_begin(struct client *c);
-void dispatch_group_end(struct client *c);
 /* One effect of the journal. MULTI and EXEC are resolved by the caller. A reply that is an error is err. */
 int dispatch_replay(int db, int argc, const struct slice *argv, uint64_t lsn, struct err *err);
 

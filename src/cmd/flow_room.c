@@ -5,6 +5,7 @@
 #include "cmd/call.h"
 #include "cmd/durable.h"
 #include "cmd/outbound.h"
+#include "cmd/inside.h"
 #include "flow/flow.h"
 #include "flow/registry.h"
 #include "flow/run.h"

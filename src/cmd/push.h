@@ -10,4 +10,8 @@
 bool push_hold(struct client *c);
 void push_release(void);
 
+/* Where a message to c is written now; push_wrote when it is. */
+struct buf *push_out(struct client *c);
+void push_wrote(struct client *c);
+
 #endif

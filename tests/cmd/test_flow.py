@@ -610,3 +610,22 @@ def test_a_stop_ends_runs(fresh):
     eventually(lambda: host.waiting == 2)
     s.stop()  # checks the exit status
     host.close()
+
+
+def test_a_search_whose_model_fails_at_once_fails_the_run(t):
+    t.execute_command("VCREATE", "docs", "DIM", 4, "MODEL", "no/such")
+    t.execute_command("VADD", "docs", "VALUES", 4, 1, 0, 0, 0, "a")
+    make(t, [node("f", "search", {"key": "docs", "query": "anything"}), answer("{{f.text}}")], "s>f", "f>a")
+    for _ in range(3):
+        with pytest.raises(redis.ResponseError, match="STATE.*f.*no/such"):
+            run(t)
+    assert t.ping()
+
+
+def test_client_reply_off_holds_for_replies_that_come_later(server, t):
+    t.execute_command("VADD", "docs", "VALUES", 2, 1, 0, "a")
+    c = Conn(server.raw())
+    c.send("CLIENT", "REPLY", "SKIP")
+    c.send("VSIM", "docs", "ELE", "a")
+    assert c.call("PING") == "PONG"
+    c.close()
