@@ -115,6 +115,12 @@ bench: deps
 	@$(MAKE) --no-print-directory -j2 skald
 	@$(PYTHON) utils/bench.py
 
+# Redis's own suite against build/skald; see redis-tests-compat/README.md.
+.PHONY: redis-tests
+redis-tests: deps
+	@$(MAKE) --no-print-directory -j2 skald
+	@$(PYTHON) redis-tests-compat/run.py
+
 PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
 install: $(B)/skald

@@ -7,7 +7,7 @@ set -euo pipefail
 # The one list. A package added here has its note in deps-notes/ when it is linked into the server.
 build=(gcc make pkg-config libc6-dev libuv1-dev liburing-dev libcurl4-openssl-dev libcjson-dev liblua5.1-0-dev
        libmicrohttpd-dev libjemalloc-dev liblzf-dev python3)
-tests=(libcmocka-dev libhiredis-dev python3-pytest python3-redis redis-tools redis-server clang libclang-rt-14-dev curl)
+tests=(libcmocka-dev libhiredis-dev python3-pytest python3-redis redis-tools redis-server tcl dpkg-dev clang libclang-rt-14-dev curl)
 
 packages=("${build[@]}")
 [ "${1:-all}" = build ] || packages+=("${tests[@]}")

@@ -1,7 +1,6 @@
-/* Commands about the server: INFO, CONFIG, TIME, DEBUG, SHUTDOWN and the like. */
+/* Commands about the server: INFO, CONFIG, TIME, SHUTDOWN and the like. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/glob.h"
@@ -9,7 +8,6 @@
 #include "base/mem.h"
 #include "base/setting.h"
 #include "cmd/cmd_command.h"
-#include "cmd/cmd_server.h"
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/families.h"
@@ -149,57 +147,6 @@ static void config_resetstat(struct call *c)
     reply_ok(c->reply);
 }
 
-/* ---- DEBUG ---- */
-
-static int64_t debug_allowed; /* enable-debug-command */
-
-static const struct setting_word debug_words[] = {{"no", 0}, {"yes", 1}, {"local", 2}, {NULL, 0}};
-static const struct setting settings[] = {
-    {.name = "enable-debug-command", .kind = SETTING_ENUM, .at = &debug_allowed, .dflt = "no", .words = debug_words,
-     .flags = SETTING_FIXED, .help = "Whether DEBUG may be used: yes, no, or only from this machine."},
-};
-
-void server_cmd_settings(void)
-{
-    SETTING_REGISTER(settings);
-}
-
-static bool may_debug(struct call *c)
-{
-    bool local = !c->client->conn || sock_is_local(conn_sock(c->client->conn));
-    if (debug_allowed == 1 || (debug_allowed == 2 && local))
-        return true;
-    reply_errorf(c->reply, "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
-                           "run it from a local connection, otherwise you need to set this option in the configuration "
-                           "file, and then restart the server.");
-    return false;
-}
-
-/* Stops the whole loop, on purpose: that is what it is for. */
-static void debug_sleep(struct call *c)
-{
-    double seconds;
-    if (!may_debug(c) || !call_double(c, 2, &seconds))
-        return;
-    if (seconds > 0)
-        usleep((useconds_t)(seconds * 1e6));
-    reply_ok(c->reply);
-}
-
-static void debug_active_expire(struct call *c)
-{
-    if (!may_debug(c))
-        return;
-    c->db->store->no_active_expire = slice_is(call_arg(c, 2), "0");
-    reply_ok(c->reply);
-}
-
-static void debug_log(struct call *c)
-{
-    if (may_debug(c))
-        reply_ok(c->reply);
-}
-
 /* ---- the rest ---- */
 
 static void shutdown_cmd(struct call *c)
@@ -254,16 +201,6 @@ static const struct cmd config_subs[] = {
      .summary = "Sets the statistics of INFO back to zero.", .since = "2.0.0", .complexity = "O(1)"},
 };
 
-static const struct cmd debug_subs[] = {
-    {.name = "sleep", .run = debug_sleep, .arity = 3, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "seconds",
-     .summary = "Stops the server for a while.", .since = "1.0.0", .complexity = "O(1)"},
-    {.name = "set-active-expire", .run = debug_active_expire, .arity = 3, .flags = CMD_ADMIN | CMD_NOSCRIPT,
-     .syntax = "(0|1)", .summary = "Turns the periodic deletion of expired keys off or on.", .since = "1.0.0",
-     .complexity = "O(1)"},
-    {.name = "log", .run = debug_log, .arity = 3, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "message",
-     .summary = "Accepted, for test suites that mark their place in the log.", .since = "7.0.0", .complexity = "O(1)"},
-};
-
 static const struct cmd module_subs[] = {
     {.name = "list", .run = module_list, .arity = 2, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "",
      .summary = "Loaded modules; there are none.", .since = "4.0.0", .complexity = "O(1)"},
@@ -281,8 +218,6 @@ static const struct cmd rows[] = {
     {.name = "command", .run = command_all, .arity = -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
      .syntax = "", .summary = "What commands there are.", .since = "2.8.13", .complexity = "O(N) where N is all commands",
      .subs = command_subs, .nsubs = 5},
-    {.name = "debug", .arity = -2, .acl = ACL_SLOW, .flags = CMD_ADMIN, .syntax = "", .summary = "For tests.",
-     .since = "1.0.0", .complexity = "Depends on the subcommand.", SUBS(debug_subs)},
     {.name = "module", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "Modules.", .since = "4.0.0",
      .complexity = "Depends on the subcommand.", SUBS(module_subs)},
     {.name = "shutdown", .run = shutdown_cmd, .arity = -1,

@@ -1,4 +1,4 @@
-/* The settings of the server commands. Thread: boot. */
+/* The settings of DEBUG. Thread: boot. */
 #ifndef CMD_CMD_SERVER_H
 #define CMD_CMD_SERVER_H
 

@@ -11,6 +11,8 @@
 static const struct cmd_family *const families[] = { /* one a line: rooms add theirs at the same time */
     &connection_family,
     &server_family,
+    &debug_family,
+    &function_family,
     &generic_family,
     &expire_family,
     &string_family,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/setting.h"
 #include "store/obj_build.h"
 
 /* ---- layout ---- */
@@ -172,6 +173,19 @@ const struct type_ops *type_by_name(struct slice name)
     return NULL;
 }
 
+static int64_t names_of_70; /* object-encoding-names */
+
+static const struct setting_word names_words[] = {{"7.2", 0}, {"7.0", 1}, {NULL, 0}};
+static const struct setting settings[] = {
+    {.name = "object-encoding-names", .kind = SETTING_ENUM, .at = &names_of_70, .dflt = "7.2", .words = names_words,
+     .help = "Which Redis's names OBJECT ENCODING uses: 7.0 knew no listpack for lists and sets."},
+};
+
+void obj_settings(void)
+{
+    SETTING_REGISTER(settings);
+}
+
 const char *obj_encoding(const struct obj *o)
 {
     static const char *const names[] = {
@@ -182,6 +196,8 @@ const char *obj_encoding(const struct obj *o)
         return type_of(o)->name;
     if (o->enc == ENC_EMBSTR) /* Redis embeds up to 44 bytes; clients look at the name, we embed more */
         return o->v.len <= 44 ? "embstr" : "raw";
+    if (names_of_70 && o->enc == ENC_LISTPACK && (o->type == OBJ_LIST || o->type == OBJ_SET))
+        return o->type == OBJ_LIST ? "quicklist" : "hashtable";
     return names[o->enc];
 }
 

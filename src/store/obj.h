@@ -117,6 +117,7 @@ struct type_ops {
     size_t (*effort)(uint8_t enc, const void *ptr);
 };
 
+void obj_settings(void); /* registers object-encoding-names */
 void type_register(const struct type_ops *ops);
 const struct type_ops *type_of(const struct obj *o);
 const struct type_ops *type_by_id(enum obj_type id);         /* NULL when not registered */

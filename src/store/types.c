@@ -10,6 +10,7 @@ void types_boot(void)
         &stream_ops,
     };
     static void (*const settings[])(void) = {
+        obj_settings,
         hash_settings,
         list_settings,
         stream_settings,

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Redis's own Tcl test suite, unit by unit, against build/skald; see README.md for what the columns mean.
+
+    run.py                       all units of the file `expected`; fails when one does worse than its line there
+    run.py unit/expire ...       only these (a unit without a line is measured, not judged)
+    run.py -v unit/expire        also the text of every failure
+    run.py --record              measures, and writes `expected` anew
+    run.py --server redis-server --record-reference      measures another server, and writes `reference` anew
+
+A unit gets a server of its own, in a folder of its own, on a free port of 127.0.0.1. What would surprise: the suite
+stops at the first reply that a test did not foresee, unless it is told --durable, which is what is done here; and a unit
+whose top level meets such a reply ends there, so that the tests after it are not run and count as nothing."""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+CACHE = os.path.join(ROOT, "build", "redis-suite")
+SUITE = os.path.join(CACHE, "suite")
+COLUMNS = ("ok", "ignored", "failed", "error")
+LINE = re.compile(r"\[(ok|ignore|err|exception|TIMEOUT)\]")
+
+# Only the pristine tarball is fetched: the tests that Debian patches in are not Redis's. The machine's own apt files say
+# where from; nothing in /etc is changed.
+FETCH = r"""
+set -eu
+A=$(mktemp -d); trap 'rm -rf "$A"' EXIT
+mkdir -p "$A/parts" "$A/lists/partial"
+for f in /etc/apt/sources.list.d/*.sources; do
+    [ ! -e "$f" ] || sed -E 's/^Types:.*/Types: deb-src/' "$f" >"$A/parts/$(basename "$f")"
+done
+for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ ! -e "$f" ] || sed -E 's/^deb /deb-src /' "$f" >"$A/parts/$(basename "$f" .list).list"
+done
+S="-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=$A/parts -o Dir::State::Lists=$A/lists"
+apt-get -q $S update
+apt-get -q $S source --download-only --tar-only redis
+rm -rf suite.new && mkdir suite.new
+tar xzf redis_7.0.15.orig.tar.gz -C suite.new --strip-components=1
+for b in server cli benchmark check-aof check-rdb sentinel; do ln -sf "/usr/bin/redis-$b" "suite.new/src/redis-$b"; done
+mv suite.new suite
+"""
+
+
+def fetch():
+    if os.path.isdir(SUITE):
+        return
+    os.makedirs(CACHE, exist_ok=True)
+    done = subprocess.run(["bash", "-c", FETCH], cwd=CACHE, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        sys.exit("redis-tests: the suite could not be fetched:\n" + done.stdout[-2000:] + done.stderr[-2000:])
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def base_port():
+    """Where the suite's own server may look for a port: it also wants the one 10,000 above to be free."""
+    while True:
+        port = random.randrange(20000, 50000)
+        try:
+            for p in (port, port + 10000):
+                with socket.socket() as s:
+                    s.bind(("127.0.0.1", p))
+            return port + 32
+        except OSError:
+            continue
+
+
+class Server:
+    """One server for one unit; stops with the block."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder, self.port = binary, folder, free_port()
+
+    def __enter__(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+        self.log = open(os.path.join(self.folder, "log"), "wb")
+        args = [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder, "--save", "",
+                "--enable-debug-command", "yes"]
+        if "redis" not in os.path.basename(self.binary):
+            args += ["--object-encoding-names", "7.0"]  # we answer as 7.2 does; the suite is of 7.0
+        self.process = subprocess.Popen(args, stdout=self.log, stderr=self.log)
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None:
+                    sys.exit(f"redis-tests: {self.binary} did not start; see {self.folder}/log")
+                time.sleep(0.05)
+        sys.exit(f"redis-tests: {self.binary} does not listen; see {self.folder}/log")
+
+    def died(self):
+        return self.process.poll() is not None
+
+    def __exit__(self, *_):
+        if not self.died():
+            self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+def run_suite(port, unit, limit):
+    """The suite's output, and whether it came to its end in time. Its clients are in its process group."""
+    p = subprocess.Popen(["./runtest", "--host", "127.0.0.1", "--port", str(port), "--tags", "-slow", "--durable",
+                          "--clients", "1", "--baseport", str(base_port()), "--single", unit],
+                         cwd=SUITE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        out, _ = p.communicate(timeout=limit)
+        return out.decode("utf-8", "replace"), True
+    except subprocess.TimeoutExpired:
+        os.killpg(p.pid, signal.SIGKILL)
+        out, _ = p.communicate()
+        return out.decode("utf-8", "replace"), False
+
+
+def count(text):
+    """failed: tests whose expectation was not met. error: the unit broke off (a reply that its frame did not expect, no
+    more progress, a dead server): the tests after that did not run."""
+    n = dict.fromkeys(COLUMNS, 0)
+    details = []
+    for line in text.split("\n"):
+        line = re.sub(r"\x1b\[[0-9;]*m", "", line)
+        m = LINE.match(line)
+        if m:
+            n[{"ok": "ok", "ignore": "ignored", "err": "failed"}.get(m[1], "error")] += 1
+        if m and m[1] in ("err", "exception", "TIMEOUT"):
+            details.append(line)
+        elif details and not line.startswith("[") and len(details[-1]) < 1500:
+            details[-1] += "\n    " + line
+    return n, details
+
+
+def measure(binary, unit, limit):
+    t0 = time.monotonic()
+    with Server(binary, os.path.join(CACHE, "run", unit.replace("/", "-"))) as s:
+        text, in_time = run_suite(s.port, unit, limit)
+        n, details = count(text)
+        if not in_time:
+            n["error"] += 1
+            details.append(f"the unit did not end within {limit} s")
+        if not n["ok"] and not n["ignored"] and not n["failed"]:
+            n["error"] += 1
+            details.append(text[-1000:])
+        if s.died():
+            n["error"] += 1
+            details.append(f"the server died; see {s.folder}/log")
+    n["seconds"] = time.monotonic() - t0
+    with open(os.path.join(CACHE, "run", unit.replace("/", "-"), "suite.log"), "w", encoding="utf-8") as f:
+        f.write(text)
+    return n, details
+
+
+def read_table(name):
+    table = {}
+    path = os.path.join(HERE, name)
+    if os.path.exists(path):
+        for line in open(path, encoding="utf-8"):
+            words = line.split("#")[0].split()
+            if words:
+                table[words[0]] = dict(zip(COLUMNS, map(int, words[1:5])))
+    return table
+
+
+def write_table(name, head, results):
+    with open(os.path.join(HERE, name), "w", encoding="utf-8") as f:
+        f.write(head)
+        f.write(f"# {'unit':<30}{'ok':>6}{'ignored':>9}{'failed':>8}{'error':>7}\n")
+        for unit, n in results.items():
+            f.write(f"{unit:<32}{n['ok']:>6}{n['ignored']:>9}{n['failed']:>8}{n['error']:>7}\n")
+
+
+def worse(n, want):
+    """Fewer passed, more failed, or more left out than is recorded."""
+    return n["ok"] < want["ok"] or any(n[k] > want[k] for k in ("ignored", "failed", "error"))
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("units", nargs="*")
+    ap.add_argument("-v", "--verbose", action="store_true")
+    ap.add_argument("--server", default=os.environ.get("SKALD_BIN", os.path.join(ROOT, "build", "skald")))
+    ap.add_argument("--timeout", type=int, default=120, help="seconds a unit may take")
+    ap.add_argument("--record", action="store_true")
+    ap.add_argument("--record-reference", action="store_true")
+    ap.add_argument("--green", action="store_true", help="only the units that `expected` has without a failure")
+    a = ap.parse_args()
+    if not shutil.which("tclsh") or not shutil.which("apt-get"):
+        sys.exit("redis-tests: needs tclsh (utils/deps.sh installs it) and Debian's apt-get")
+    fetch()
+    expected, reference = read_table("expected"), read_table("reference")
+    units = a.units or list(reference if a.record or a.record_reference else expected)
+    if a.green:
+        units = [u for u in units if u in expected and not expected[u]["failed"] and not expected[u]["error"]]
+    print(f"{'unit':<30}{'ok':>6}{'of':>6}{'ignored':>9}{'failed':>8}{'error':>7}{'s':>7}")
+    results, bad = {}, []
+    for unit in units:
+        n, details = measure(a.server, unit, a.timeout)
+        results[unit] = n
+        ref = reference.get(unit, {}).get("ok", "?")
+        verdict = ""
+        if unit in expected and not a.record and not a.record_reference and worse(n, expected[unit]):
+            w = expected[unit]
+            verdict = f"  WORSE than {w['ok']} ok, {w['ignored']} ignored, {w['failed']} failed, {w['error']} error"
+            bad.append(unit)
+        print(f"{unit:<30}{n['ok']:>6}{ref:>6}{n['ignored']:>9}{n['failed']:>8}{n['error']:>7}{n['seconds']:>7.1f}"
+              + verdict, flush=True)
+        if a.verbose or verdict:
+            for d in details[:40]:
+                print("    " + d)
+    if a.record:
+        write_table("expected", "# What build/skald does; run.py fails when a unit does worse. Written by run.py "
+                    "--record.\n", {**expected, **results} if a.units else results)
+    if a.record_reference:
+        write_table("reference", "# What Debian's redis-server 7.0.15 does under the same flags. Written by run.py "
+                    "--server redis-server --record-reference.\n", {**reference, **results} if a.units else results)
+    print(f"{sum(n['ok'] for n in results.values())} ok of {sum(reference.get(u, {}).get('ok', 0) for u in results)}"
+          f" that redis-server passes in these units")
+    if bad:
+        sys.exit("redis-tests: worse than recorded: " + " ".join(bad))
+
+
+if __name__ == "__main__":
+    main()
