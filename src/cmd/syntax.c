@@ -57,7 +57,8 @@ static struct arg *alternatives(struct parser *s, char close);
 static struct arg *item(struct parser *s)
 {
     struct arg *a = NULL;
-    if (*s->p == '[' || *s->p == '(') {
+    bool bracket = *s->p == '[' || *s->p == '(';
+    if (bracket) {
         bool optional = *s->p == '[';
         s->p++;
         a = alternatives(s, optional ? ']' : ')');
@@ -75,8 +76,11 @@ static struct arg *item(struct parser *s)
                 a->token = w;
         }
     }
-    if (a && strncmp(s->p, "...", 3) == 0) {
+    const char *dots = s->p + strspn(s->p, " ");
+    if (a && strncmp(dots, "...", 3) == 0) {
+        s->p = dots;
         a->multiple = true;
+        a->multiple_token = bracket && a->token.p; /* [STOP text]...: the word comes again, too */
         s->p += 3;
     }
     s->bad |= a == NULL;
@@ -118,9 +122,12 @@ static struct arg *as_one(struct arg *first)
     if (b) {
         b->child = first;
         b->name = first->name;
-        if (first->kind == ARG_TOKEN && !first->optional) { /* TOKEN a b: the token is the block's */
+        if (first->token.p && !first->optional && first->kind == ARG_TOKEN) { /* TOKEN [a] b: the token is the block's */
             b->token = first->token;
             b->child = first->next;
+        } else if (first->token.p && !first->optional && first->kind == ARG_VALUE) { /* TOKEN a b, joined already */
+            b->token = first->token;
+            first->token = (struct slice){0};
         }
     }
     return b;
