@@ -1,8 +1,9 @@
 /* The bucketed hash table of dict.h.
  *
- * A bucket is 64 bytes: one byte of occupancy bits (its top bit: "the last slot is a link"), seven tags, seven slots. The
- * tag is the hash's top byte, the bucket index its low bits, so the two are independent. A chain of buckets belongs to one
- * index; entries inside a chain have no order, which is why removal may fill the hole with the chain's last entry.
+ * A bucket is 64 bytes: one byte of occupancy bits (its top bit: "the last slot is a link"), seven tags, seven slots.
+ * The tag is the hash's top byte, the bucket index its low bits, so the two are independent. A chain of buckets belongs
+ * to one index; entries inside a chain have no order, which is why removal may fill the hole with the chain's last
+ * entry.
  *
  * Load: the table grows when it holds more than 5.4 entries per bucket (77 % of the slots; then about one bucket in six
  * has a link) and shrinks below 0.9. A resize in progress is finished by one bucket per operation; the next resize
@@ -16,8 +17,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SLOTS 7
-#define LINKED 0x80
+#define SLOTS    7
+#define LINKED   0x80
 #define MIN_BITS 0
 
 struct dict_bucket {
@@ -284,7 +285,7 @@ static void close_hole(struct dict *d, struct place *at)
         before = last;
         last = next_of(last);
     }
-    at->b->used &= (uint8_t)~(1u << at->slot);
+    at->b->used &= (uint8_t) ~(1u << at->slot);
     if (!before)
         return;
     if (at->b != last) {
@@ -292,10 +293,10 @@ static void close_hole(struct dict *d, struct place *at)
         at->b->slot[at->slot] = last->slot[from];
         at->b->tag[at->slot] = last->tag[from];
         at->b->used |= (uint8_t)(1u << at->slot);
-        last->used &= (uint8_t)~(1u << from);
+        last->used &= (uint8_t) ~(1u << from);
     }
     if (entries_of(last) == 0) {
-        before->used &= (uint8_t)~(LINKED | 1u << (SLOTS - 1));
+        before->used &= (uint8_t) ~(LINKED | 1u << (SLOTS - 1));
         d->chained -= sizeof *last;
         mem_free(last);
     }
@@ -327,7 +328,8 @@ size_t dict_buckets(const struct dict *d)
     return buckets(d, 0) + buckets(d, 1);
 }
 
-/* ---- scanning and iterating: a chain is copied before its entries are handed out, so that the callback may remove ---- */
+/* ---- scanning and iterating: a chain is copied before its entries are handed out, so that the callback may remove
+ * ---- */
 
 static int chain_copy(const struct dict_bucket *head, void ***batch, int *cap)
 {
@@ -369,7 +371,8 @@ static uint64_t reverse_bits(uint64_t v)
     return (v >> 1 & 0x5555555555555555ULL) | (v & 0x5555555555555555ULL) << 1;
 }
 
-/* Counts up from the highest bit of the mask: buckets that a growth splits out of a visited one are behind the cursor. */
+/* Counts up from the highest bit of the mask: buckets that a growth splits out of a visited one are behind the cursor.
+ */
 static uint64_t next_cursor(uint64_t v, uint64_t mask)
 {
     v |= ~mask;

@@ -1,7 +1,7 @@
 /* Calls that outlive their handler, effects, argument helpers.
  *
- * A parked call: the dispatcher's struct call lives on its stack, so parking copies it with its arguments. From then on the
- * client points to the copy; when the client goes, the copy's reply is turned to a buffer that nobody reads. */
+ * A parked call: the dispatcher's struct call lives on its stack, so parking copies it with its arguments. From then on
+ * the client points to the copy; when the client goes, the copy's reply is turned to a buffer that nobody reads. */
 #include "cmd/call.h"
 
 #include <assert.h>
@@ -90,7 +90,8 @@ struct call *call_park(struct call *c, void (*cancel)(struct call *c, void *arg)
     p->frame = (struct frame){frame->entry, p};
     p->cancel = cancel;
     p->arg = arg;
-    if (c->client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) /* CLIENT REPLY holds for the reply that comes later, too */
+    if (c->client->flags &
+        (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) /* CLIENT REPLY holds for the reply that comes later, too */
         reply_nowhere(p);
     c->client->parked = &p->call;
     if (c->client->conn)

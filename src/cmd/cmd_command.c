@@ -53,24 +53,18 @@ static void key_specs_reply(struct reply *r, const struct cmd *cmd)
     reply_status(r, cmd->flags & CMD_WRITE ? "RW" : "RO");
     reply_str(r, "begin_search");
     reply_map(r, 2);
-    reply_str(r, "type");
-    reply_str(r, "index");
+    reply_field_str(r, "type", "index");
     reply_str(r, "spec");
     reply_map(r, 1);
-    reply_str(r, "index");
-    reply_int(r, cmd->first);
+    reply_field_int(r, "index", cmd->first);
     reply_str(r, "find_keys");
     reply_map(r, 2);
-    reply_str(r, "type");
-    reply_str(r, "range");
+    reply_field_str(r, "type", "range");
     reply_str(r, "spec");
     reply_map(r, 3);
-    reply_str(r, "lastkey");
-    reply_int(r, cmd->last < 0 ? cmd->last : cmd->last - cmd->first);
-    reply_str(r, "keystep");
-    reply_int(r, cmd->step);
-    reply_str(r, "limit");
-    reply_int(r, 0);
+    reply_field_int(r, "lastkey", cmd->last < 0 ? cmd->last : cmd->last - cmd->first);
+    reply_field_int(r, "keystep", cmd->step);
+    reply_field_int(r, "limit", 0);
 }
 
 static void info_reply(struct reply *r, struct cmd_entry *e);
@@ -104,14 +98,10 @@ static void docs_reply(struct reply *r, struct cmd_entry *e)
     bool ok;
     struct arg *args = syntax_parse(cmd->syntax ? cmd->syntax : "", &ok);
     reply_map(r, (size_t)(4 + (args != NULL) + (cmd->nsubs > 0)));
-    reply_str(r, "summary");
-    reply_str(r, cmd->summary);
-    reply_str(r, "since");
-    reply_str(r, cmd->since);
-    reply_str(r, "group");
-    reply_str(r, e->group);
-    reply_str(r, "complexity");
-    reply_str(r, cmd->complexity);
+    reply_field_str(r, "summary", cmd->summary);
+    reply_field_str(r, "since", cmd->since);
+    reply_field_str(r, "group", e->group);
+    reply_field_str(r, "complexity", cmd->complexity);
     if (args) {
         reply_str(r, "arguments");
         syntax_reply(r, args);

@@ -23,8 +23,7 @@ static void ping(struct call *c)
     }
     if (c->client && c->reply->resp == 2 && client_subscriptions(c->client)) {
         reply_array(c->reply, 2);
-        reply_str(c->reply, "pong");
-        reply_bulk(c->reply, c->argc == 2 ? call_arg(c, 1) : SLICE(""));
+        reply_field_bulk(c->reply, "pong", c->argc == 2 ? call_arg(c, 1) : SLICE(""));
     } else if (c->argc == 2) {
         reply_bulk(c->reply, call_arg(c, 1));
     } else {
@@ -120,18 +119,12 @@ static void hello_reply(struct call *c)
 {
     struct reply *r = c->reply;
     reply_map(r, 7);
-    reply_str(r, "server");
-    reply_str(r, "redis");
-    reply_str(r, "version");
-    reply_str(r, "7.2.4");
-    reply_str(r, "proto");
-    reply_int(r, r->resp);
-    reply_str(r, "id");
-    reply_int(r, (int64_t)c->client->id);
-    reply_str(r, "mode");
-    reply_str(r, "standalone");
-    reply_str(r, "role");
-    reply_str(r, "master");
+    reply_field_str(r, "server", "redis");
+    reply_field_str(r, "version", "7.2.4");
+    reply_field_int(r, "proto", r->resp);
+    reply_field_int(r, "id", (int64_t)c->client->id);
+    reply_field_str(r, "mode", "standalone");
+    reply_field_str(r, "role", "master");
     reply_str(r, "modules");
     reply_array(r, 0);
 }

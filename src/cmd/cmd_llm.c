@@ -114,10 +114,8 @@ static void check_done(void *arg, const struct llm_reply *reply, const struct er
         call_err(c, err);
     } else {
         reply_map(c->reply, 2);
-        reply_str(c->reply, "model-id");
-        reply_bulk(c->reply, reply->model_id);
-        reply_str(c->reply, "ms");
-        reply_int(c->reply, reply->us_total / 1000);
+        reply_field_bulk(c->reply, "model-id", reply->model_id);
+        reply_field_int(c->reply, "ms", reply->us_total / 1000);
     }
     call_resume(c);
 }
@@ -129,10 +127,8 @@ static void check_embedded(void *arg, const struct llm_vectors *v, const struct 
         call_err(c, err);
     } else {
         reply_map(c->reply, 2);
-        reply_str(c->reply, "dim");
-        reply_int(c->reply, v->dim);
-        reply_str(c->reply, "ms");
-        reply_int(c->reply, v->us_total / 1000);
+        reply_field_int(c->reply, "dim", v->dim);
+        reply_field_int(c->reply, "ms", v->us_total / 1000);
     }
     call_resume(c);
 }
@@ -251,22 +247,14 @@ static void calls_one(void *arg, const struct llm_call_info *i)
 {
     struct fields *f = arg;
     reply_map(f->r, 8);
-    reply_str(f->r, "id");
-    reply_str(f->r, i->id);
-    reply_str(f->r, "model");
-    reply_str(f->r, i->model);
-    reply_str(f->r, "kind");
-    reply_str(f->r, model_kind_name(i->kind));
-    reply_str(f->r, "state");
-    reply_str(f->r, i->state);
-    reply_str(f->r, "ms");
-    reply_int(f->r, i->age_us / 1000);
-    reply_str(f->r, "pieces");
-    reply_int(f->r, i->pieces);
-    reply_str(f->r, "attempts");
-    reply_int(f->r, i->attempts);
-    reply_str(f->r, "session");
-    reply_bulk(f->r, i->tag);
+    reply_field_str(f->r, "id", i->id);
+    reply_field_str(f->r, "model", i->model);
+    reply_field_str(f->r, "kind", model_kind_name(i->kind));
+    reply_field_str(f->r, "state", i->state);
+    reply_field_int(f->r, "ms", i->age_us / 1000);
+    reply_field_int(f->r, "pieces", i->pieces);
+    reply_field_int(f->r, "attempts", i->attempts);
+    reply_field_bulk(f->r, "session", i->tag);
     f->n++;
 }
 
@@ -335,8 +323,7 @@ static void emit_model(void *arg, struct model *m)
     model_words(m, emit_word, e);
     e->rc = e->write(e->to, 0, e->n, e->words);
     if (!m->enabled && e->rc >= 0)
-        e->rc = e->write(e->to, 0, 3,
-                         (struct slice[]){SLICE("LLM.MODEL"), SLICE("DISABLE"), slice_str(m->name)});
+        e->rc = e->write(e->to, 0, 3, (struct slice[]){SLICE("LLM.MODEL"), SLICE("DISABLE"), slice_str(m->name)});
 }
 
 static int emit_models(durable_write *write, void *to)
@@ -354,46 +341,135 @@ void llm_cmd_boot(void)
 /* ---- rows ---- */
 
 static const struct cmd model_subs[] = {
-    {.name = "set", .run = model_set, .arity = -5, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM,
+    {.name = "set",
+     .run = model_set,
+     .arity = -5,
+     .flags = CMD_REGISTRY | CMD_ADMIN,
+     .acl = ACL_LLM,
      .syntax = "name PROVIDER provider [URL base] [ID model-id] [KEY key] [KIND (CHAT|EMBED|RERANK|SPEECH|TRANSCRIBE)] "
                "[PARAMS json] [CONTEXT n] [PRICE in out] [RPM n] [TPM n] [CONCURRENCY n] [TIMEOUT ms] [RETRIES n]",
-     .summary = "Adds a model or changes one.", .since = "1.0.0", .complexity = "O(1)"},
-    {.name = "get", .run = model_get, .arity = 3, .acl = ACL_LLM, .syntax = "name",
-     .summary = "What is known of a model; a key is never shown.", .since = "1.0.0", .complexity = "O(1)"},
-    {.name = "list", .run = model_list, .arity = 2, .acl = ACL_LLM, .syntax = "", .summary = "The names of all models.",
-     .since = "1.0.0", .complexity = "O(N log N) where N is the models"},
-    {.name = "del", .run = model_del, .arity = 3, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM, .syntax = "name",
-     .summary = "Removes a model.", .since = "1.0.0", .complexity = "O(1)"},
-    {.name = "check", .run = model_check, .arity = 3, .flags = CMD_MODEL | CMD_BLOCKING, .acl = ACL_LLM,
-     .syntax = "name", .summary = "Calls a model with a few tokens to see that it answers.", .since = "1.0.0",
-     .complexity = "one call of the model"},
-    {.name = "disable", .run = model_enable, .arity = 3, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM,
-     .syntax = "name", .summary = "Refuses calls of a model until it is enabled.", .since = "1.0.0",
+     .summary = "Adds a model or changes one.",
+     .since = "1.0.0",
      .complexity = "O(1)"},
-    {.name = "enable", .run = model_enable, .arity = 3, .flags = CMD_REGISTRY | CMD_ADMIN, .acl = ACL_LLM,
-     .syntax = "name", .summary = "Allows calls of a model again.", .since = "1.0.0", .complexity = "O(1)"},
+    {.name = "get",
+     .run = model_get,
+     .arity = 3,
+     .acl = ACL_LLM,
+     .syntax = "name",
+     .summary = "What is known of a model; a key is never shown.",
+     .since = "1.0.0",
+     .complexity = "O(1)"},
+    {.name = "list",
+     .run = model_list,
+     .arity = 2,
+     .acl = ACL_LLM,
+     .syntax = "",
+     .summary = "The names of all models.",
+     .since = "1.0.0",
+     .complexity = "O(N log N) where N is the models"},
+    {.name = "del",
+     .run = model_del,
+     .arity = 3,
+     .flags = CMD_REGISTRY | CMD_ADMIN,
+     .acl = ACL_LLM,
+     .syntax = "name",
+     .summary = "Removes a model.",
+     .since = "1.0.0",
+     .complexity = "O(1)"},
+    {.name = "check",
+     .run = model_check,
+     .arity = 3,
+     .flags = CMD_MODEL | CMD_BLOCKING,
+     .acl = ACL_LLM,
+     .syntax = "name",
+     .summary = "Calls a model with a few tokens to see that it answers.",
+     .since = "1.0.0",
+     .complexity = "one call of the model"},
+    {.name = "disable",
+     .run = model_enable,
+     .arity = 3,
+     .flags = CMD_REGISTRY | CMD_ADMIN,
+     .acl = ACL_LLM,
+     .syntax = "name",
+     .summary = "Refuses calls of a model until it is enabled.",
+     .since = "1.0.0",
+     .complexity = "O(1)"},
+    {.name = "enable",
+     .run = model_enable,
+     .arity = 3,
+     .flags = CMD_REGISTRY | CMD_ADMIN,
+     .acl = ACL_LLM,
+     .syntax = "name",
+     .summary = "Allows calls of a model again.",
+     .since = "1.0.0",
+     .complexity = "O(1)"},
 };
 
 static const struct cmd rows[] = {
-    {.name = "llm.model", .arity = -2, .acl = ACL_LLM | ACL_SLOW, .syntax = "", .summary = "The registry of models.",
-     .since = "1.0.0", .complexity = "Depends on the subcommand.", .subs = model_subs,
+    {.name = "llm.model",
+     .arity = -2,
+     .acl = ACL_LLM | ACL_SLOW,
+     .syntax = "",
+     .summary = "The registry of models.",
+     .since = "1.0.0",
+     .complexity = "Depends on the subcommand.",
+     .subs = model_subs,
      .nsubs = sizeof model_subs / sizeof *model_subs},
-    {.name = "llm.chat", .run = llm_chat_run, .arity = -3, .flags = CMD_MODEL | CMD_BLOCKING | CMD_DENYOOM,
-     .acl = ACL_LLM | ACL_SESSION, .first = 1, .last = 1, .step = 1, .syntax = "session text " LLM_OPTIONS_SYNTAX,
-     .summary = "One turn in a session: the reply is the answer.", .since = "1.0.0",
+    {.name = "llm.chat",
+     .run = llm_chat_run,
+     .arity = -3,
+     .flags = CMD_MODEL | CMD_BLOCKING | CMD_DENYOOM,
+     .acl = ACL_LLM | ACL_SESSION,
+     .first = 1,
+     .last = 1,
+     .step = 1,
+     .syntax = "session text " LLM_OPTIONS_SYNTAX,
+     .summary = "One turn in a session: the reply is the answer.",
+     .since = "1.0.0",
      .complexity = "one call of the model"},
-    {.name = "llm.ask", .run = llm_ask_run, .arity = -2, .flags = CMD_MODEL | CMD_BLOCKING, .acl = ACL_LLM,
-     .syntax = "text " LLM_OPTIONS_SYNTAX, .summary = "A question without a session.", .since = "1.0.0",
+    {.name = "llm.ask",
+     .run = llm_ask_run,
+     .arity = -2,
+     .flags = CMD_MODEL | CMD_BLOCKING,
+     .acl = ACL_LLM,
+     .syntax = "text " LLM_OPTIONS_SYNTAX,
+     .summary = "A question without a session.",
+     .since = "1.0.0",
      .complexity = "one call of the model"},
-    {.name = "llm.embed", .run = embed, .arity = -2, .flags = CMD_MODEL | CMD_BLOCKING, .acl = ACL_LLM,
-     .syntax = "[MODEL name] text... [FORMAT (FP32|VALUES)]", .summary = "Texts to vectors.", .since = "1.0.0",
+    {.name = "llm.embed",
+     .run = embed,
+     .arity = -2,
+     .flags = CMD_MODEL | CMD_BLOCKING,
+     .acl = ACL_LLM,
+     .syntax = "[MODEL name] text... [FORMAT (FP32|VALUES)]",
+     .summary = "Texts to vectors.",
+     .since = "1.0.0",
      .complexity = "one call of the model"},
-    {.name = "llm.calls", .run = calls, .arity = 1, .acl = ACL_LLM, .syntax = "", .summary = "The calls under way.",
-     .since = "1.0.0", .complexity = "O(N) where N is the calls"},
-    {.name = "llm.cancel", .run = cancel, .arity = 2, .acl = ACL_LLM, .syntax = "id",
-     .summary = "Ends a call; its client gets an error.", .since = "1.0.0", .complexity = "O(1)"},
-    {.name = "llm.tokens", .run = tokens, .arity = -2, .flags = CMD_FAST, .acl = ACL_LLM, .syntax = "[MODEL name] text",
-     .summary = "About how many tokens a text is.", .since = "1.0.0", .complexity = "O(N) where N is the bytes"},
+    {.name = "llm.calls",
+     .run = calls,
+     .arity = 1,
+     .acl = ACL_LLM,
+     .syntax = "",
+     .summary = "The calls under way.",
+     .since = "1.0.0",
+     .complexity = "O(N) where N is the calls"},
+    {.name = "llm.cancel",
+     .run = cancel,
+     .arity = 2,
+     .acl = ACL_LLM,
+     .syntax = "id",
+     .summary = "Ends a call; its client gets an error.",
+     .since = "1.0.0",
+     .complexity = "O(1)"},
+    {.name = "llm.tokens",
+     .run = tokens,
+     .arity = -2,
+     .flags = CMD_FAST,
+     .acl = ACL_LLM,
+     .syntax = "[MODEL name] text",
+     .summary = "About how many tokens a text is.",
+     .since = "1.0.0",
+     .complexity = "O(N) where N is the bytes"},
 };
 
 const struct cmd_family llm_family = CMD_FAMILY("llm", rows);

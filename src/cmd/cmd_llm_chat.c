@@ -49,33 +49,21 @@ static void meta_reply(struct reply *r, const struct turn *t, const struct llm_r
 {
     char id[SESSION_ID_TEXT];
     reply_map(r, t->key.p ? 13 : 12);
-    reply_str(r, "text");
-    reply_bulk(r, a->text);
-    reply_str(r, "finish");
-    reply_bulk(r, a->finish);
-    reply_str(r, "model");
-    reply_bulk(r, a->model);
-    reply_str(r, "model-id");
-    reply_bulk(r, a->model_id);
-    reply_str(r, "tokens-in");
-    reply_int(r, a->tokens_in);
-    reply_str(r, "tokens-out");
-    reply_int(r, a->tokens_out);
+    reply_field_bulk(r, "text", a->text);
+    reply_field_bulk(r, "finish", a->finish);
+    reply_field_bulk(r, "model", a->model);
+    reply_field_bulk(r, "model-id", a->model_id);
+    reply_field_int(r, "tokens-in", a->tokens_in);
+    reply_field_int(r, "tokens-out", a->tokens_out);
     reply_str(r, "estimated");
     reply_bool(r, a->estimated);
-    reply_str(r, "ms");
-    reply_int(r, a->us_total / 1000);
-    reply_str(r, "first-ms");
-    reply_int(r, a->us_first / 1000);
-    reply_str(r, "attempts");
-    reply_int(r, a->attempts);
-    reply_str(r, "tool-calls");
-    reply_bulk(r, a->tool_calls);
-    reply_str(r, "call");
-    reply_str(r, t->id);
+    reply_field_int(r, "ms", a->us_total / 1000);
+    reply_field_int(r, "first-ms", a->us_first / 1000);
+    reply_field_int(r, "attempts", a->attempts);
+    reply_field_bulk(r, "tool-calls", a->tool_calls);
+    reply_field_str(r, "call", t->id);
     if (t->key.p) {
-        reply_str(r, "message");
-        reply_bulk(r, slice_of(id, session_id_text(ids[1], id)));
+        reply_field_bulk(r, "message", slice_of(id, session_id_text(ids[1], id)));
     }
 }
 
@@ -84,7 +72,8 @@ static int add_inside(struct turn *t, const struct llm_reply *a, struct err *err
 {
     struct buf out = {0};
     struct slice user[] = {SLICE("SESSION.ADD"), t->key, SLICE("user"), t->question};
-    struct slice model[] = {SLICE("SESSION.ADD"), t->key, SLICE("assistant"), a->text, SLICE("TOOL-CALLS"), a->tool_calls};
+    struct slice model[] = {SLICE("SESSION.ADD"), t->key,       SLICE("assistant"), a->text,
+                            SLICE("TOOL-CALLS"),  a->tool_calls};
     effects_begin();
     call_inside(t->db, 4, user, &out, 2);
     if (out.len && out.p[0] != '-') {
@@ -161,7 +150,8 @@ static struct llm_message message_of(const struct session_msg *m)
 }
 
 /* The session's context, without its own system prompt when the call brings one, then the question. */
-static struct llm_message *messages_of(const struct session_context *ctx, bool has_system, struct slice question, int *n)
+static struct llm_message *messages_of(const struct session_context *ctx, bool has_system, struct slice question,
+                                       int *n)
 {
     struct llm_message *m = mem_alloc((ctx->n + 1) * sizeof *m);
     *n = 0;
@@ -192,7 +182,8 @@ static struct llm_call *start(struct turn *t, struct llm_options *o, const struc
     return call;
 }
 
-static void begin(struct call *c, struct slice key, struct slice question, struct llm_options *o, const struct session *s)
+static void begin(struct call *c, struct slice key, struct slice question, struct llm_options *o,
+                  const struct session *s)
 {
     struct err err;
     struct turn *t = mem_zero(sizeof *t);

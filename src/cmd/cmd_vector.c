@@ -1,7 +1,8 @@
 /* Vector sets: Redis 8's commands and VCREATE. Searching is in cmd_vsearch.c.
  *
- * Vectors are kept as they come, in 32-bit floats: NOQUANT, Q8 and BIN of VADD are accepted, so that programs written for
- * Redis 8 run, and change nothing but what VINFO would say; VCREATE, our own, refuses a QUANT that it would not honour. */
+ * Vectors are kept as they come, in 32-bit floats: NOQUANT, Q8 and BIN of VADD are accepted, so that programs written
+ * for Redis 8 run, and change nothing but what VINFO would say; VCREATE, our own, refuses a QUANT that it would not
+ * honour. */
 #include <math.h>
 #include <string.h>
 
@@ -116,8 +117,9 @@ static void vcreate(struct call *c)
     for (int i = 2; i < c->argc; i += 2)
         if (i + 1 >= c->argc || !create_option(c, call_arg(c, i), call_arg(c, i + 1), &a)) {
             struct slice v = i + 1 < c->argc ? call_arg(c, i + 1) : SLICE("");
-            reply_errorf(c->reply, "INVALID VCREATE does not take %.*s %.*s", (int)(call_arg(c, i).len < 64 ? call_arg(c, i).len : 64),
-                         call_arg(c, i).p, (int)(v.len < 64 ? v.len : 64), v.p);
+            reply_errorf(c->reply, "INVALID VCREATE does not take %.*s %.*s",
+                         (int)(call_arg(c, i).len < 64 ? call_arg(c, i).len : 64), call_arg(c, i).p,
+                         (int)(v.len < 64 ? v.len : 64), v.p);
             return;
         }
     if (a.config.dim == 0) {
@@ -229,8 +231,9 @@ static void text_added(void *arg, const float *x, uint32_t dim, const struct err
     if (rc < 0) {
         call_err(c, failed ? failed : &err);
     } else {
-        struct slice argv[] = {SLICE("VADD"),  call_arg(c, 1), SLICE("FP32"), slice_of((const char *)x, dim * sizeof *x),
-                               t->a.element, SLICE("SETATTR"), t->a.attr};
+        struct slice argv[] = {
+            SLICE("VADD"), call_arg(c, 1),   SLICE("FP32"), slice_of((const char *)x, dim * sizeof *x),
+            t->a.element,  SLICE("SETATTR"), t->a.attr};
         call_effect(c, t->a.attr.p ? 7 : 5, argv);
         reply_bool(c->reply, rc == VEC_ADDED);
     }
@@ -256,7 +259,8 @@ static void vadd_text(struct call *c, const struct add_args *a, const struct vse
         return;
     }
     if (c->flags & CALL_ATOMIC) {
-        reply_errorf(c->reply, "STATE VADD with TEXT calls the model %s and cannot run inside MULTI or a script", model);
+        reply_errorf(c->reply, "STATE VADD with TEXT calls the model %s and cannot run inside MULTI or a script",
+                     model);
         return;
     }
     struct text_add *t = mem_zero(sizeof *t);
@@ -317,7 +321,8 @@ static void vrem(struct call *c)
         return;
     bool last = vec_count(s->index) == 0 && !*s->uid;
     db_changed(c->db, key, NOTIFY_MODULE, "vrem");
-    if (last && db_delete(c->db, key)) /* as Redis: the last element takes the key along; a set on file was made on purpose */
+    if (last &&
+        db_delete(c->db, key)) /* as Redis: the last element takes the key along; a set on file was made on purpose */
         db_notify(c->db, NOTIFY_GENERIC, "del", key);
 }
 
@@ -389,18 +394,6 @@ static void vemb(struct call *c)
     }
 }
 
-static void pair_int(struct reply *r, const char *name, uint64_t v)
-{
-    reply_str(r, name);
-    reply_int(r, (int64_t)v);
-}
-
-static void pair_str(struct reply *r, const char *name, const char *v)
-{
-    reply_str(r, name);
-    reply_str(r, v);
-}
-
 /* Redis 8's fields first, then ours.
  *
  * > VADD points VALUES 2 1 1 a
@@ -424,26 +417,25 @@ static void vinfo(struct call *c)
     }
     vec_stats(s->index, &st);
     reply_map(r, 19);
-    pair_str(r, "quant-type", "f32");
-    pair_int(r, "hnsw-m", st.config.m);
-    pair_int(r, "vector-dim", st.config.dim);
-    pair_int(r, "projection-input-dim", 0);
-    pair_int(r, "size", st.count);
-    reply_str(r, "max-level");
-    reply_int(r, st.max_level < 0 ? 0 : st.max_level);
-    pair_int(r, "attributes-count", st.with_attr);
-    pair_str(r, "vset-uid", *s->uid ? s->uid : "0");
-    pair_int(r, "hnsw-max-node-uid", st.node_uid);
-    pair_str(r, "metric", metric_names[st.config.metric]);
-    pair_str(r, "index", st.config.kind == VEC_FLAT ? "FLAT" : "HNSW");
-    pair_int(r, "ef-construction", st.config.ef_construction);
-    pair_str(r, "storage", *s->uid ? "FILE" : "MEMORY");
-    pair_str(r, "model", s->model ? s->model : "builtin/hash");
-    pair_int(r, "memory-bytes", st.memory);
-    pair_int(r, "file-bytes", st.on_file);
-    pair_int(r, "dirty-bytes", st.dirty);
-    pair_int(r, "deleted", st.deleted);
-    pair_int(r, "checkpoint-lsn", st.lsn);
+    reply_field_str(r, "quant-type", "f32");
+    reply_field_int(r, "hnsw-m", st.config.m);
+    reply_field_int(r, "vector-dim", st.config.dim);
+    reply_field_int(r, "projection-input-dim", 0);
+    reply_field_int(r, "size", st.count);
+    reply_field_int(r, "max-level", st.max_level < 0 ? 0 : st.max_level);
+    reply_field_int(r, "attributes-count", st.with_attr);
+    reply_field_str(r, "vset-uid", *s->uid ? s->uid : "0");
+    reply_field_int(r, "hnsw-max-node-uid", st.node_uid);
+    reply_field_str(r, "metric", metric_names[st.config.metric]);
+    reply_field_str(r, "index", st.config.kind == VEC_FLAT ? "FLAT" : "HNSW");
+    reply_field_int(r, "ef-construction", st.config.ef_construction);
+    reply_field_str(r, "storage", *s->uid ? "FILE" : "MEMORY");
+    reply_field_str(r, "model", s->model ? s->model : "builtin/hash");
+    reply_field_int(r, "memory-bytes", st.memory);
+    reply_field_int(r, "file-bytes", st.on_file);
+    reply_field_int(r, "dirty-bytes", st.dirty);
+    reply_field_int(r, "deleted", st.deleted);
+    reply_field_int(r, "checkpoint-lsn", st.lsn);
 }
 
 /* > VADD points VALUES 2 1 1 a SETATTR '{"year":1984}'
@@ -504,40 +496,117 @@ static void vismember(struct call *c)
 #define KEY1 .first = 1, .last = 1, .step = 1, .acl = ACL_VECTOR
 
 static const struct cmd rows[] = {
-    {.name = "vcreate", .run = vcreate, .arity = -4, .flags = CMD_WRITE | CMD_DENYOOM, KEY1,
+    {.name = "vcreate",
+     .run = vcreate,
+     .arity = -4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     KEY1,
      .syntax = "key DIM dim [METRIC (COSINE|L2|IP)] [QUANT NONE] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
                "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
-     .summary = "Makes an empty vector set with its own metric, index and storage.", .since = "1.0.0",
+     .summary = "Makes an empty vector set with its own metric, index and storage.",
+     .since = "1.0.0",
      .complexity = "O(1)"},
-    {.name = "vadd", .run = vadd, .arity = -5, .flags = CMD_WRITE | CMD_DENYOOM, KEY1,
-     .syntax = "key " SYNTAX_VECTOR " element [CAS] [NOQUANT|Q8|BIN] [EF build-exploration-factor] [SETATTR attributes] "
-               "[M numlinks]",
-     .summary = "Adds an element with its vector, or gives it another one.", .since = "8.0.0",
+    {.name = "vadd",
+     .run = vadd,
+     .arity = -5,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     KEY1,
+     .syntax =
+         "key " SYNTAX_VECTOR " element [CAS] [NOQUANT|Q8|BIN] [EF build-exploration-factor] [SETATTR attributes] "
+         "[M numlinks]",
+     .summary = "Adds an element with its vector, or gives it another one.",
+     .since = "8.0.0",
      .complexity = "O(log N) where N is the elements"},
-    {.name = "vrem", .run = vrem, .arity = 3, .flags = CMD_WRITE, KEY1, .syntax = "key element",
-     .summary = "Removes an element.", .since = "8.0.0", .complexity = "O(log N) where N is the elements"},
-    {.name = "vsim", .run = vsim, .arity = -4, .flags = CMD_READONLY | CMD_BLOCKING, KEY1,
+    {.name = "vrem",
+     .run = vrem,
+     .arity = 3,
+     .flags = CMD_WRITE,
+     KEY1,
+     .syntax = "key element",
+     .summary = "Removes an element.",
+     .since = "8.0.0",
+     .complexity = "O(log N) where N is the elements"},
+    {.name = "vsim",
+     .run = vsim,
+     .arity = -4,
+     .flags = CMD_READONLY | CMD_BLOCKING,
+     KEY1,
      .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text)" SYNTAX_SEARCH,
-     .summary = "The elements most similar to a vector.", .since = "8.0.0",
+     .summary = "The elements most similar to a vector.",
+     .since = "8.0.0",
      .complexity = "O(log N) where N is the elements"},
-    {.name = "vsearch", .run = vsearch, .arity = -4, .flags = CMD_READONLY | CMD_BLOCKING, KEY1,
+    {.name = "vsearch",
+     .run = vsearch,
+     .arity = -4,
+     .flags = CMD_READONLY | CMD_BLOCKING,
+     KEY1,
      .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text)" SYNTAX_SEARCH " [RADIUS radius]",
-     .summary = "VSIM with more ways to ask.", .since = "1.0.0", .complexity = "O(log N) where N is the elements"},
-    {.name = "vcard", .run = vcard, .arity = 2, .flags = CMD_READONLY | CMD_FAST, KEY1, .syntax = "key",
-     .summary = "How many elements a vector set has.", .since = "8.0.0", .complexity = "O(1)"},
-    {.name = "vdim", .run = vdim, .arity = 2, .flags = CMD_READONLY | CMD_FAST, KEY1, .syntax = "key",
-     .summary = "How many components its vectors have.", .since = "8.0.0", .complexity = "O(1)"},
-    {.name = "vemb", .run = vemb, .arity = -3, .flags = CMD_READONLY | CMD_FAST, KEY1, .syntax = "key element [RAW]",
-     .summary = "The vector of an element.", .since = "8.0.0", .complexity = "O(1)"},
-    {.name = "vinfo", .run = vinfo, .arity = 2, .flags = CMD_READONLY | CMD_FAST, KEY1, .syntax = "key",
-     .summary = "What a vector set is made of.", .since = "8.0.0", .complexity = "O(1)"},
-    {.name = "vgetattr", .run = vgetattr, .arity = 3, .flags = CMD_READONLY | CMD_FAST, KEY1, .syntax = "key element",
-     .summary = "The attributes of an element.", .since = "8.0.0", .complexity = "O(1)"},
-    {.name = "vsetattr", .run = vsetattr, .arity = 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, KEY1,
-     .syntax = "key element json", .summary = "Gives an element other attributes; empty removes them.",
-     .since = "8.0.0", .complexity = "O(1)"},
-    {.name = "vismember", .run = vismember, .arity = 3, .flags = CMD_READONLY | CMD_FAST, KEY1,
-     .syntax = "key element", .summary = "Whether an element is there.", .since = "8.0.0", .complexity = "O(1)"},
+     .summary = "VSIM with more ways to ask.",
+     .since = "1.0.0",
+     .complexity = "O(log N) where N is the elements"},
+    {.name = "vcard",
+     .run = vcard,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     KEY1,
+     .syntax = "key",
+     .summary = "How many elements a vector set has.",
+     .since = "8.0.0",
+     .complexity = "O(1)"},
+    {.name = "vdim",
+     .run = vdim,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     KEY1,
+     .syntax = "key",
+     .summary = "How many components its vectors have.",
+     .since = "8.0.0",
+     .complexity = "O(1)"},
+    {.name = "vemb",
+     .run = vemb,
+     .arity = -3,
+     .flags = CMD_READONLY | CMD_FAST,
+     KEY1,
+     .syntax = "key element [RAW]",
+     .summary = "The vector of an element.",
+     .since = "8.0.0",
+     .complexity = "O(1)"},
+    {.name = "vinfo",
+     .run = vinfo,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     KEY1,
+     .syntax = "key",
+     .summary = "What a vector set is made of.",
+     .since = "8.0.0",
+     .complexity = "O(1)"},
+    {.name = "vgetattr",
+     .run = vgetattr,
+     .arity = 3,
+     .flags = CMD_READONLY | CMD_FAST,
+     KEY1,
+     .syntax = "key element",
+     .summary = "The attributes of an element.",
+     .since = "8.0.0",
+     .complexity = "O(1)"},
+    {.name = "vsetattr",
+     .run = vsetattr,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     KEY1,
+     .syntax = "key element json",
+     .summary = "Gives an element other attributes; empty removes them.",
+     .since = "8.0.0",
+     .complexity = "O(1)"},
+    {.name = "vismember",
+     .run = vismember,
+     .arity = 3,
+     .flags = CMD_READONLY | CMD_FAST,
+     KEY1,
+     .syntax = "key element",
+     .summary = "Whether an element is there.",
+     .since = "8.0.0",
+     .complexity = "O(1)"},
 };
 
 const struct cmd_family vector_family = CMD_FAMILY("vector", rows);

@@ -1,5 +1,6 @@
 /* VSIM and VSEARCH: the client is parked, a worker walks the index with a reference to it, the loop replies. The loop's
- * part of a search is parsing and writing the reply, some microseconds, so a hundred searching clients do not delay PING. */
+ * part of a search is parsing and writing the reply, some microseconds, so a hundred searching clients do not delay
+ * PING. */
 #include "cmd/cmd_vsearch.h"
 
 #include <string.h>
@@ -12,7 +13,12 @@
 static struct job_pool *pool;
 
 static const struct setting rows[] = {
-    {.name = "vector-max-count", .kind = SETTING_INT, .at = &vector_max_count, .dflt = "1000", .min = 1, .max = VEC_MAX_K,
+    {.name = "vector-max-count",
+     .kind = SETTING_INT,
+     .at = &vector_max_count,
+     .dflt = "1000",
+     .min = 1,
+     .max = VEC_MAX_K,
      .help = "The largest COUNT that VSIM and VSEARCH take."},
 };
 
@@ -170,8 +176,8 @@ static void search_text(struct search *s, const struct vset *set)
         return;
     }
     if (s->call->flags & CALL_ATOMIC) {
-        reply_errorf(s->call->reply, "STATE a search by TEXT calls the model %s and cannot run inside MULTI or a script",
-                     model);
+        reply_errorf(s->call->reply,
+                     "STATE a search by TEXT calls the model %s and cannot run inside MULTI or a script", model);
         search_free(s);
         return;
     }

@@ -50,8 +50,8 @@ static void on_flushed(void *arg, struct db *db)
 void dispatch_boot(struct store *s)
 {
     store = s;
-    s->hooks = (struct store_hooks){
-        .touched = on_touched, .notify = on_notify, .expired = on_expired, .flushed = on_flushed};
+    s->hooks =
+        (struct store_hooks){.touched = on_touched, .notify = on_notify, .expired = on_expired, .flushed = on_flushed};
 }
 
 /* ---- checks before a handler runs ---- */
@@ -139,7 +139,8 @@ static bool admit(struct client *c, struct cmd_entry *e)
         reply_err(&c->reply, &err);
         return false;
     }
-    bool writes = flags & (CMD_WRITE | CMD_REGISTRY) || ((flags & CMD_MODEL) && cmd->first); /* LLM.CHAT adds to its key */
+    bool writes =
+        flags & (CMD_WRITE | CMD_REGISTRY) || ((flags & CMD_MODEL) && cmd->first); /* LLM.CHAT adds to its key */
     if (writes && dispatch_gates.disk && dispatch_gates.disk(&err) < 0) {
         reply_errorf(&c->reply, "%s", err.msg);
         return false;
@@ -196,7 +197,8 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
         store->command_ms = 0;
 }
 
-/* The end of a call whose reply is written: its effects, its statistics, and whether the reply must wait for the disk. */
+/* The end of a call whose reply is written: its effects, its statistics, and whether the reply must wait for the disk.
+ */
 void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
 {
     const struct cmd *cmd = e->cmd;

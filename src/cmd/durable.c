@@ -73,7 +73,7 @@ void durable_switch(bool ok)
 static void release_held(void *arg)
 {
     uint64_t lsn = journal_released_lsn(journal);
-    list_each_safe(node, &held) {
+    list_each_safe (node, &held) {
         struct client *c = list_entry(node, struct client, hold_link);
         if (c->hold_lsn > lsn)
             continue;
@@ -86,7 +86,8 @@ static void release_held(void *arg)
 static void hold_replies(struct client *c, const struct cmd *cmd)
 {
     uint64_t lsn;
-    if (!journal || fsync_policy != JOURNAL_ALWAYS || !c->conn || (lsn = journal_lsn(journal)) <= journal_released_lsn(journal))
+    if (!journal || fsync_policy != JOURNAL_ALWAYS || !c->conn ||
+        (lsn = journal_lsn(journal)) <= journal_released_lsn(journal))
         return;
     bool writes = cmd->flags & (CMD_WRITE | CMD_REGISTRY | CMD_MODEL) || cmd->acl & ACL_TRANSACTION;
     if (!writes && (!(cmd->flags & CMD_READONLY) || journal_failed(journal, NULL)))
@@ -120,7 +121,8 @@ static int apply(void *arg, int db, int argc, const struct slice *argv, uint64_t
 {
     struct err why;
     if (dispatch_replay(db, argc, argv, lsn, &why) < 0 && odd_effects++ < 5)
-        log_warning("replaying the journal: '%.*s' in database %d was refused: %s", (int)argv[0].len, argv[0].p, db, why.msg);
+        log_warning("replaying the journal: '%.*s' in database %d was refused: %s", (int)argv[0].len, argv[0].p, db,
+                    why.msg);
     return 0;
 }
 
@@ -150,7 +152,8 @@ static int replay(struct err *err)
         log_notice("journal replayed: %llu commands, %llu bytes in %lld ms", (unsigned long long)st.commands,
                    (unsigned long long)st.bytes, (long long)(clock_mono_ms() - t0));
     if (odd_effects)
-        log_warning("%llu effects of the journal were refused; the first are named above", (unsigned long long)odd_effects);
+        log_warning("%llu effects of the journal were refused; the first are named above",
+                    (unsigned long long)odd_effects);
     return rc;
 }
 
@@ -191,7 +194,7 @@ void durable_close(void)
     if (journal) {
         journal_close(journal);
         journal_unhook(&on_advance);
-        list_each_safe(node, &held) {
+        list_each_safe (node, &held) {
             struct client *c = list_entry(node, struct client, hold_link);
             list_del(&c->hold_link);
             conn_close(c->conn); /* what it was told may not be on disk: say nothing */
@@ -294,7 +297,7 @@ static int apply_appendonly(struct err *err)
         journal = NULL;
         dirlock_release(lock);
         lock = -1;
-        list_each_safe(node, &held) {
+        list_each_safe (node, &held) {
             struct client *c = list_entry(node, struct client, hold_link);
             list_del(&c->hold_link);
             c->hold_lsn = 0;
@@ -317,20 +320,50 @@ static const struct setting_word fsync_words[] = {
     {"always", JOURNAL_ALWAYS}, {"everysec", JOURNAL_EVERYSEC}, {"no", JOURNAL_NO}, {NULL, 0}};
 
 static const struct setting rows[] = {
-    {.name = "appendonly", .kind = SETTING_BOOL, .at = &appendonly, .dflt = "no", .apply = apply_appendonly,
+    {.name = "appendonly",
+     .kind = SETTING_BOOL,
+     .at = &appendonly,
+     .dflt = "no",
+     .apply = apply_appendonly,
      .help = "Keep a journal of every change; without it nothing survives a restart."},
-    {.name = "appendfsync", .kind = SETTING_ENUM, .at = &fsync_policy, .dflt = "everysec", .words = fsync_words,
+    {.name = "appendfsync",
+     .kind = SETTING_ENUM,
+     .at = &fsync_policy,
+     .dflt = "everysec",
+     .words = fsync_words,
      .apply = apply_policy,
-     .help = "always: a reply leaves when its change is on disk; everysec: at most a second may be lost; no: the kernel decides."},
-    {.name = "appenddirname", .kind = SETTING_STR, .at = &dirname, .dflt = "appendonlydir", .flags = SETTING_FIXED,
+     .help = "always: a reply leaves when its change is on disk; everysec: at most a second may be lost; no: the "
+             "kernel decides."},
+    {.name = "appenddirname",
+     .kind = SETTING_STR,
+     .at = &dirname,
+     .dflt = "appendonlydir",
+     .flags = SETTING_FIXED,
      .help = "Folder of the journal, inside dir."},
-    {.name = "appendfilename", .kind = SETTING_STR, .at = &filename, .dflt = "appendonly.aof", .flags = SETTING_FIXED,
+    {.name = "appendfilename",
+     .kind = SETTING_STR,
+     .at = &filename,
+     .dflt = "appendonly.aof",
+     .flags = SETTING_FIXED,
      .help = "First part of the names of the journal's files."},
-    {.name = "auto-aof-rewrite-percentage", .kind = SETTING_INT, .at = &auto_percent, .dflt = "100", .max = 1000000,
-     .apply = apply_policy, .help = "Compact the journal when it has grown by so many percent; 0: never by itself."},
-    {.name = "auto-aof-rewrite-min-size", .kind = SETTING_BYTES, .at = &auto_min, .dflt = "67108864", .max = INT64_MAX,
-     .apply = apply_policy, .help = "And only when it is at least so large."},
-    {.name = "aof-load-truncated", .kind = SETTING_BOOL, .at = &load_truncated, .dflt = "yes",
+    {.name = "auto-aof-rewrite-percentage",
+     .kind = SETTING_INT,
+     .at = &auto_percent,
+     .dflt = "100",
+     .max = 1000000,
+     .apply = apply_policy,
+     .help = "Compact the journal when it has grown by so many percent; 0: never by itself."},
+    {.name = "auto-aof-rewrite-min-size",
+     .kind = SETTING_BYTES,
+     .at = &auto_min,
+     .dflt = "67108864",
+     .max = INT64_MAX,
+     .apply = apply_policy,
+     .help = "And only when it is at least so large."},
+    {.name = "aof-load-truncated",
+     .kind = SETTING_BOOL,
+     .at = &load_truncated,
+     .dflt = "yes",
      .help = "Cut a torn end of the journal with a warning; no: refuse to start."},
 };
 

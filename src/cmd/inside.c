@@ -62,7 +62,7 @@ struct inside *call_inside_async(struct db *db, int argc, const struct slice *ar
 
 void call_inside_finished(struct client *c)
 {
-    list_each(l, &insides) {
+    list_each (l, &insides) {
         struct inside *in = list_entry(l, struct inside, link);
         if (in->client == c) {
             if (!in->starting)

@@ -122,7 +122,8 @@ static struct arg *as_one(struct arg *first)
     if (b) {
         b->child = first;
         b->name = first->name;
-        if (first->token.p && !first->optional && first->kind == ARG_TOKEN) { /* TOKEN [a] b: the token is the block's */
+        if (first->token.p && !first->optional &&
+            first->kind == ARG_TOKEN) { /* TOKEN [a] b: the token is the block's */
             b->token = first->token;
             b->child = first->next;
         } else if (first->token.p && !first->optional && first->kind == ARG_VALUE) { /* TOKEN a b, joined already */
@@ -187,11 +188,12 @@ static bool one_of_words(struct slice name, const char *const *words)
 const char *syntax_type(const struct arg *a)
 {
     static const char *const keys[] = {"key", "newkey", "source", "destination", "session", NULL};
-    static const char *const ints[] = {"seconds", "milliseconds", "count", "index", "start", "stop", "offset", "n", "k",
-                                       "cursor", "len", "decrement", "db", "numkeys", "timeout-ms", "num", "limit",
-                                       "rank", "destination-db", "ms", "dim", NULL};
-    static const char *const doubles[] = {"score", "min-score", "max-score", "float", "temperature", "radius", "timeout",
-                                          NULL};
+    static const char *const ints[] = {
+        "seconds",        "milliseconds", "count",     "index", "start",   "stop",       "offset", "n",     "k",
+        "cursor",         "len",          "decrement", "db",    "numkeys", "timeout-ms", "num",    "limit", "rank",
+        "destination-db", "ms",           "dim",       NULL};
+    static const char *const doubles[] = {"score",       "min-score", "max-score", "float",
+                                          "temperature", "radius",    "timeout",   NULL};
     static const char *const patterns[] = {"pattern", NULL};
     static const char *const times[] = {"unix-time-seconds", "unix-time-milliseconds", NULL};
     switch (a->kind) {

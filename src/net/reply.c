@@ -212,6 +212,24 @@ void reply_raw(struct reply *r, struct slice resp)
 
 /* A deferred count is inserted where it belongs, which moves what follows once. Aggregates nest: an inner place is
  * filled before an outer one, or the outer one is at a lower offset and does not mind. */
+void reply_field_int(struct reply *r, const char *name, int64_t v)
+{
+    reply_str(r, name);
+    reply_int(r, v);
+}
+
+void reply_field_bulk(struct reply *r, const char *name, struct slice v)
+{
+    reply_str(r, name);
+    reply_bulk(r, v);
+}
+
+void reply_field_str(struct reply *r, const char *name, const char *v)
+{
+    reply_str(r, name);
+    reply_str(r, v);
+}
+
 size_t reply_defer(struct reply *r)
 {
     return r->out->len;

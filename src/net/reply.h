@@ -40,6 +40,11 @@ void reply_set(struct reply *r, size_t n);
 void reply_push(struct reply *r, size_t n);
 void reply_raw(struct reply *r, struct slice resp); /* bytes that already are RESP of the right version */
 
+/* A member of a map: its name, then its value. */
+void reply_field_int(struct reply *r, const char *name, int64_t v);
+void reply_field_bulk(struct reply *r, const char *name, struct slice v);
+void reply_field_str(struct reply *r, const char *name, const char *v);
+
 size_t reply_defer(struct reply *r); /* a place for a count, to be filled exactly once */
 void reply_defer_array(struct reply *r, size_t place, size_t n);
 void reply_defer_map(struct reply *r, size_t place, size_t pairs);

@@ -42,8 +42,7 @@ static void on_closed(void *arg)
     client_destroy(arg);
 }
 
-static const struct conn_ops client_ops = {
-    .command = on_command, .bad_protocol = on_bad_protocol, .closed = on_closed};
+static const struct conn_ops client_ops = {.command = on_command, .bad_protocol = on_bad_protocol, .closed = on_closed};
 
 static void on_away_closed(void *arg)
 {
@@ -131,7 +130,7 @@ void listen_drop_idle(void)
 {
     if (idle_timeout == 0)
         return;
-    list_each_safe(node, clients_all()) {
+    list_each_safe (node, clients_all()) {
         struct client *c = list_entry(node, struct client, link);
         bool waits = c->parked || client_subscriptions(c); /* they are idle by nature */
         if (!waits && !conn_closing(c->conn) && clock_mono_ms() - c->last_ms > idle_timeout * 1000) {
@@ -161,21 +160,57 @@ static void get_unix_perm(const struct setting *s, struct buf *to)
 }
 
 static const struct setting rows[] = {
-    {.name = "port", .kind = SETTING_INT, .at = &port, .dflt = "6379", .max = 65535, .flags = SETTING_FIXED,
+    {.name = "port",
+     .kind = SETTING_INT,
+     .at = &port,
+     .dflt = "6379",
+     .max = 65535,
+     .flags = SETTING_FIXED,
      .help = "TCP port; 0: no TCP."},
-    {.name = "bind", .kind = SETTING_STR, .at = &bind_list, .dflt = "127.0.0.1 -::1", .flags = SETTING_FIXED,
+    {.name = "bind",
+     .kind = SETTING_STR,
+     .at = &bind_list,
+     .dflt = "127.0.0.1 -::1",
+     .flags = SETTING_FIXED,
      .help = "Addresses to listen on; a leading - means: only where the machine has it."},
-    {.name = "unixsocket", .kind = SETTING_STR, .at = &unix_path, .dflt = "", .flags = SETTING_FIXED,
+    {.name = "unixsocket",
+     .kind = SETTING_STR,
+     .at = &unix_path,
+     .dflt = "",
+     .flags = SETTING_FIXED,
      .help = "Path of a Unix socket; empty: none."},
-    {.name = "unixsocketperm", .kind = SETTING_CALL, .dflt = "700", .set = set_unix_perm, .get = get_unix_perm,
-     .flags = SETTING_FIXED, .help = "Mode of the Unix socket, octal."},
-    {.name = "tcp-backlog", .kind = SETTING_INT, .at = &backlog, .dflt = "511", .min = 1, .max = 65535,
-     .flags = SETTING_FIXED, .help = "Connections that may wait to be accepted."},
-    {.name = "timeout", .kind = SETTING_INT, .at = &idle_timeout, .dflt = "0", .max = 100000000,
+    {.name = "unixsocketperm",
+     .kind = SETTING_CALL,
+     .dflt = "700",
+     .set = set_unix_perm,
+     .get = get_unix_perm,
+     .flags = SETTING_FIXED,
+     .help = "Mode of the Unix socket, octal."},
+    {.name = "tcp-backlog",
+     .kind = SETTING_INT,
+     .at = &backlog,
+     .dflt = "511",
+     .min = 1,
+     .max = 65535,
+     .flags = SETTING_FIXED,
+     .help = "Connections that may wait to be accepted."},
+    {.name = "timeout",
+     .kind = SETTING_INT,
+     .at = &idle_timeout,
+     .dflt = "0",
+     .max = 100000000,
      .help = "Closes a client after so many idle seconds; 0: never."},
-    {.name = "maxclients", .kind = SETTING_INT, .at = &listen_maxclients, .dflt = "10000", .min = 1, .max = 10000000,
+    {.name = "maxclients",
+     .kind = SETTING_INT,
+     .at = &listen_maxclients,
+     .dflt = "10000",
+     .min = 1,
+     .max = 10000000,
      .help = "Connections at the same time; more are told so and closed."},
-    {.name = "protected-mode", .kind = SETTING_BOOL, .at = &protected_mode, .dflt = "yes",
+    {.name = "protected-mode",
+     .kind = SETTING_BOOL,
+     .at = &protected_mode,
+     .dflt = "yes",
      .help = "Without a password, accept clients from this machine only."},
 };
 

@@ -93,8 +93,12 @@ static const struct room rows[] = {
     {.name = "connections", .settings = connections_settings},
     {.name = "server commands", .settings = server_cmd_settings},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
-    {.name = "vector sets", .settings = vset_boot, .open = vectors_open, .loaded = vset_files_loaded,
-     .tick = vset_files_tick, .stop = vset_files_close},
+    {.name = "vector sets",
+     .settings = vset_boot,
+     .open = vectors_open,
+     .loaded = vset_files_loaded,
+     .tick = vset_files_tick,
+     .stop = vset_files_close},
     {.name = "searches", .settings = vsearch_settings},
     {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
     {.name = "notifications", .settings = notify_settings},
@@ -103,7 +107,11 @@ static const struct room rows[] = {
      .open = outbound_room_open,
      .stop = outbound_stop,
      .close = outbound_close},
-    {.name = "flows", .settings = flow_room_settings, .open = flows_open, .stop = flow_room_stop, .close = flow_room_close},
+    {.name = "flows",
+     .settings = flow_room_settings,
+     .open = flows_open,
+     .stop = flow_room_stop,
+     .close = flow_room_close},
 };
 
 #define COUNT ((int)(sizeof rows / sizeof *rows))

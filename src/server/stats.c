@@ -127,8 +127,7 @@ static void fragmentation(struct buf *to)
 static void blocked(struct buf *to)
 {
     int n = 0;
-    list_each(l, clients_all())
-    {
+    list_each (l, clients_all()) {
         n += list_entry(l, struct client, link)->parked != NULL;
     }
     buf_addf(to, "%d", n);

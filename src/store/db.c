@@ -356,8 +356,7 @@ void store_expire_cycle(struct store *s, int64_t budget_us)
         do {
             e = (struct expire_slice){.db = db, .now = store_now(s)};
             for (int b = 0; b < 20 && e.ndue < 32 && dict_count(&db->expires); b++) {
-                db->expire_cursor =
-                    (int64_t)dict_scan(&db->expires, (uint64_t)db->expire_cursor, collect_due, &e);
+                db->expire_cursor = (int64_t)dict_scan(&db->expires, (uint64_t)db->expire_cursor, collect_due, &e);
                 if (db->expire_cursor == 0)
                     break;
             }

@@ -177,7 +177,11 @@ static int64_t names_of_70; /* object-encoding-names */
 
 static const struct setting_word names_words[] = {{"7.2", 0}, {"7.0", 1}, {NULL, 0}};
 static const struct setting settings[] = {
-    {.name = "object-encoding-names", .kind = SETTING_ENUM, .at = &names_of_70, .dflt = "7.2", .words = names_words,
+    {.name = "object-encoding-names",
+     .kind = SETTING_ENUM,
+     .at = &names_of_70,
+     .dflt = "7.2",
+     .words = names_words,
      .help = "Which Redis's names OBJECT ENCODING uses: 7.0 knew no listpack for lists and sets."},
 };
 
@@ -189,8 +193,14 @@ void obj_settings(void)
 const char *obj_encoding(const struct obj *o)
 {
     static const char *const names[] = {
-        [ENC_INT] = "int",           [ENC_RAW] = "raw",       [ENC_LISTPACK] = "listpack", [ENC_HASHTABLE] = "hashtable",
-        [ENC_QUICKLIST] = "quicklist", [ENC_INTSET] = "intset", [ENC_SKIPLIST] = "skiplist", [ENC_STREAM] = "stream",
+        [ENC_INT] = "int",
+        [ENC_RAW] = "raw",
+        [ENC_LISTPACK] = "listpack",
+        [ENC_HASHTABLE] = "hashtable",
+        [ENC_QUICKLIST] = "quicklist",
+        [ENC_INTSET] = "intset",
+        [ENC_SKIPLIST] = "skiplist",
+        [ENC_STREAM] = "stream",
     };
     if (o->enc == ENC_OWN)
         return type_of(o)->name;

@@ -33,7 +33,8 @@ static struct vset *vset_make(struct slice model)
     return s;
 }
 
-int vset_create(struct vset **out, const struct vec_config *config, const char *uid, struct slice model, struct err *err)
+int vset_create(struct vset **out, const struct vec_config *config, const char *uid, struct slice model,
+                struct err *err)
 {
     struct vset *s = vset_make(model);
     int rc;
@@ -78,14 +79,15 @@ static size_t ops_size(const struct obj *o, int samples)
     return sizeof(struct vset) + st.memory;
 }
 
-/* By value, through the saved form: a copy is always in memory, because the replay of a COPY would otherwise copy a file
- * that is already ahead of it. */
+/* By value, through the saved form: a copy is always in memory, because the replay of a COPY would otherwise copy a
+ * file that is already ahead of it. */
 static int ops_copy(const struct obj *o, struct value *out, struct err *err)
 {
     const struct vset *s = vset_of(o);
     struct buf bytes = {0};
     if (*s->uid)
-        return err_set(err, ERR_STATE, "a vector set with STORAGE FILE cannot be copied; DUMP it and RESTORE it instead");
+        return err_set(err, ERR_STATE,
+                       "a vector set with STORAGE FILE cannot be copied; DUMP it and RESTORE it instead");
     struct vset *copy = vset_make(s->model ? slice_str(s->model) : SLICE(""));
     int rc = vec_save(s->index, &bytes) ? vec_load(&copy->index, buf_slice(&bytes), NULL, err)
                                         : err_set(err, ERR_OOM, "the vector set is too large to copy");
@@ -135,7 +137,8 @@ static int load_reference(struct rdb_in *from, struct slice model, struct vset *
     if (!uid_ok(u))
         return err_set(err, ERR_GENERIC, "a reference to a vector set's file without its id");
     memcpy(uid, u.p, VSET_UID);
-    struct vec_config c = {.dim = (uint32_t)rdb_get_len(from), .metric = (enum vec_metric)rdb_get_len(from),
+    struct vec_config c = {.dim = (uint32_t)rdb_get_len(from),
+                           .metric = (enum vec_metric)rdb_get_len(from),
                            .kind = (enum vec_kind)rdb_get_len(from)};
     c.m = (uint32_t)rdb_get_len(from);
     c.ef_construction = (uint32_t)rdb_get_len(from);

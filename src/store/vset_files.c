@@ -29,10 +29,20 @@ static bool switch_failed;
 static int64_t checkpoint_bytes, checkpoint_seconds;
 
 static const struct setting rows[] = {
-    {.name = "vector-checkpoint-bytes", .kind = SETTING_BYTES, .at = &checkpoint_bytes, .dflt = "64mb", .min = 4096,
-     .max = INT64_MAX, .help = "Checkpoint a vector set on file when so much of it has changed."},
-    {.name = "vector-checkpoint-seconds", .kind = SETTING_INT, .at = &checkpoint_seconds, .dflt = "60", .min = 1,
-     .max = 86400, .help = "And at least so often while anything has changed."},
+    {.name = "vector-checkpoint-bytes",
+     .kind = SETTING_BYTES,
+     .at = &checkpoint_bytes,
+     .dflt = "64mb",
+     .min = 4096,
+     .max = INT64_MAX,
+     .help = "Checkpoint a vector set on file when so much of it has changed."},
+    {.name = "vector-checkpoint-seconds",
+     .kind = SETTING_INT,
+     .at = &checkpoint_seconds,
+     .dflt = "60",
+     .min = 1,
+     .max = 86400,
+     .help = "And at least so often while anything has changed."},
 };
 
 void vset_settings(void)
@@ -104,8 +114,9 @@ void vset_file_drop(struct vset *s)
 static void checkpoint_done(void *arg, int res)
 {
     if (res < 0) {
-        log_warning("a checkpoint of a vector set failed (%s); the one before it still stands and it will be tried again",
-                    err_class(res));
+        log_warning(
+            "a checkpoint of a vector set failed (%s); the one before it still stands and it will be tried again",
+            err_class(res));
         switch_failed = switch_lsn != 0;
     }
 }
@@ -134,8 +145,7 @@ static void answer_switch(void)
     bool ok = !switch_failed;
     if (!switch_lsn)
         return;
-    list_each(l, &sets)
-    {
+    list_each (l, &sets) {
         if (ok && vec_lsn(list_entry(l, struct vset, link)->index) < switch_lsn)
             return;
     }
@@ -148,7 +158,7 @@ static void remove_dropped(void)
 {
     char path[PATH_MAX_BYTES];
     struct err err;
-    list_each_safe(l, &drops) {
+    list_each_safe (l, &drops) {
         struct drop *d = list_entry(l, struct drop, link);
         if (!d->lsn)
             d->lsn = files.appended() + 1; /* the deletion was appended before this turn */
@@ -165,8 +175,7 @@ static void remove_dropped(void)
 void vset_files_tick(void)
 {
     struct err err;
-    list_each(l, &sets)
-    {
+    list_each (l, &sets) {
         struct vset *s = list_entry(l, struct vset, link);
         if (wants_checkpoint(s) && checkpoint(s, files.appended(), &err) < 0)
             log_warning("a checkpoint of a vector set could not start: %s", err.msg);
@@ -186,8 +195,7 @@ void vset_files_switch(uint64_t lsn)
 
 static bool names_a_set(const char *uid)
 {
-    list_each(l, &sets)
-    {
+    list_each (l, &sets) {
         if (memcmp(list_entry(l, struct vset, link)->uid, uid, VSET_UID) == 0)
             return true;
     }
@@ -208,7 +216,7 @@ static void remove_orphans(void)
     }
     if (d)
         closedir(d);
-    list_each_safe(l, &drops) { /* deleted during the replay: removed above */
+    list_each_safe (l, &drops) { /* deleted during the replay: removed above */
         list_del(l);
         mem_free(list_entry(l, struct drop, link));
     }
@@ -218,16 +226,17 @@ int vset_files_loaded(struct err *err)
 {
     uint64_t end = files.appended();
     int rc = 0;
-    list_each(l, &sets)
-    {
+    list_each (l, &sets) {
         struct vset *s = list_entry(l, struct vset, link);
         if (s->missing)
-            return err_set(err, ERR_IO,
-                           "the file %s/%s.vec of a vector set is missing: put it back, or delete its key from the journal",
-                           files.dir, s->uid);
+            return err_set(
+                err, ERR_IO,
+                "the file %s/%s.vec of a vector set is missing: put it back, or delete its key from the journal",
+                files.dir, s->uid);
         s->checkpoint_ms = clock_mono_ms();
         if (s->file_lsn > end && rc == 0) {
-            log_warning("the vector file %s.vec is ahead of the journal, which lost its end; it keeps what it has", s->uid);
+            log_warning("the vector file %s.vec is ahead of the journal, which lost its end; it keeps what it has",
+                        s->uid);
             rc = checkpoint(s, end, err);
         }
         s->file_lsn = 0;
@@ -243,8 +252,7 @@ void vset_files_close(void)
     struct vec_stats st;
     struct err err;
     file_io_drain(files.io);
-    list_each(l, &sets)
-    {
+    list_each (l, &sets) {
         struct vset *s = list_entry(l, struct vset, link);
         vec_stats(s->index, &st);
         if (st.dirty && checkpoint(s, files.appended(), &err) < 0)
