@@ -44,6 +44,7 @@ struct client {
     struct multi *multi;             /* queued commands and watched keys; NULL: none ever */
     struct pubsub_sub *sub;          /* subscriptions; NULL: none */
     uint64_t hold_lsn;               /* replies leave when the journal has synced this far; 0: nothing is held */
+    uint64_t hold_write_lsn;         /* of that, what its own writes need */
     struct list hold_link;
 };
 

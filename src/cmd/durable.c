@@ -70,33 +70,53 @@ void durable_switch(bool ok)
 
 /* ---- replies wait for the disk ---- */
 
+static void release(struct client *c)
+{
+    list_del(&c->hold_link);
+    c->hold_lsn = c->hold_write_lsn = 0;
+    conn_hold(c->conn, false);
+}
+
 static void release_held(void *arg)
 {
     uint64_t lsn = journal_released_lsn(journal);
     list_each_safe (node, &held) {
         struct client *c = list_entry(node, struct client, hold_link);
-        if (c->hold_lsn > lsn)
-            continue;
-        list_del(&c->hold_link);
-        c->hold_lsn = 0;
-        conn_hold(c->conn, false);
+        if (c->hold_lsn <= lsn)
+            release(c);
+    }
+}
+
+/* The disk refuses, perhaps for long: who has only read goes on. */
+static void release_reads(void)
+{
+    uint64_t lsn = journal_released_lsn(journal);
+    list_each_safe (node, &held) {
+        struct client *c = list_entry(node, struct client, hold_link);
+        if (c->hold_write_lsn <= lsn)
+            release(c);
     }
 }
 
 static void hold_replies(struct client *c, const struct cmd *cmd)
 {
-    uint64_t lsn;
-    if (!journal || fsync_policy != JOURNAL_ALWAYS || !c->conn ||
-        (lsn = journal_lsn(journal)) <= journal_released_lsn(journal))
+    static uint64_t seen;
+    uint64_t lsn = durable_lsn(), before = seen;
+    seen = lsn;
+    if (!journal || fsync_policy != JOURNAL_ALWAYS || !c->conn || lsn <= journal_released_lsn(journal))
         return;
-    bool writes = cmd->flags & (CMD_WRITE | CMD_REGISTRY | CMD_MODEL) || cmd->acl & ACL_TRANSACTION;
-    if (!writes && (!(cmd->flags & CMD_READONLY) || journal_failed(journal, NULL)))
+    bool writes =
+        cmd->flags & (CMD_WRITE | CMD_REGISTRY | CMD_MODEL) || (lsn != before && strcmp(cmd->name, "exec") == 0);
+    bool reads = (cmd->flags & CMD_READONLY) && !journal_failed(journal, NULL);
+    if (!writes && !reads)
         return;
     if (!c->hold_lsn) {
         list_add_tail(&held, &c->hold_link);
         conn_hold(c->conn, true);
     }
     c->hold_lsn = lsn;
+    if (writes)
+        c->hold_write_lsn = lsn;
 }
 
 static int disk_gate(struct err *err)
@@ -277,6 +297,8 @@ int durable_rewrite(struct err *err)
 
 void durable_tick(void)
 {
+    if (journal && journal_failed(journal, NULL))
+        release_reads();
     if (journal && !journal_rewriting(journal) && (journal_wants_rewrite(journal) || !journal_has_base(journal)))
         rewrite(NULL);
 }
@@ -298,10 +320,7 @@ static int apply_appendonly(struct err *err)
         dirlock_release(lock);
         lock = -1;
         list_each_safe (node, &held) {
-            struct client *c = list_entry(node, struct client, hold_link);
-            list_del(&c->hold_link);
-            c->hold_lsn = 0;
-            conn_hold(c->conn, false);
+            release(list_entry(node, struct client, hold_link));
         }
     }
     return 0;

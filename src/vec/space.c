@@ -2,6 +2,7 @@
 #include "vec/space.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -88,19 +89,32 @@ static int map_chunk(struct space *s, struct area *a, int k, struct err *err)
     return 0;
 }
 
+/* The room is taken at once: a hole would be filled at its first touch, and on a full tmpfs that touch is a SIGBUS. */
+static int extend(struct space *s, size_t bytes, struct err *err)
+{
+    off_t end = (off_t)(s->file_size + bytes);
+    if (fallocate(s->fd, 0, (off_t)s->file_size, (off_t)bytes) < 0 &&
+        (errno != EOPNOTSUPP || ftruncate(s->fd, end) < 0)) {
+        int why = errno;
+        if (ftruncate(s->fd, (off_t)s->file_size) < 0)
+            why = errno;
+        return err_set(err, ERR_IO, "cannot extend a vector index file: %s", strerror(why));
+    }
+    return 0;
+}
+
 static int add_chunk(struct space *s, struct area *a, struct err *err)
 {
-    int k = (int)a->d.chunks;
+    int k = (int)a->d.chunks, rc;
     if (k == SPACE_CHUNKS)
         return err_set(err, ERR_OOM, "the vector index cannot grow further");
     size_t bytes = page_up(space_units(a, k) * a->unit);
     if (s->fd >= 0) {
-        if (ftruncate(s->fd, (off_t)(s->file_size + bytes)) < 0)
-            return err_set(err, ERR_IO, "cannot extend a vector index file: %s", strerror(errno));
+        if ((rc = extend(s, bytes, err)) < 0)
+            return rc;
         a->d.extent[k] = s->file_size;
     }
-    int rc = map_chunk(s, a, k, err);
-    if (rc < 0)
+    if ((rc = map_chunk(s, a, k, err)) < 0)
         return rc;
     if (s->fd >= 0)
         s->file_size += bytes;
