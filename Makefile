@@ -127,6 +127,8 @@ install: $(B)/skald
 	install -D -m 755 $(B)/skald $(DESTDIR)$(PREFIX)/bin/skald
 	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/skald
 	$(B)/skald --sample-config > $(DESTDIR)$(SYSCONFDIR)/skald/skald.conf.sample
+	test -e $(DESTDIR)$(SYSCONFDIR)/skald/skald.conf || \
+		{ printf 'appendonly yes\n\n'; $(B)/skald --sample-config; } > $(DESTDIR)$(SYSCONFDIR)/skald/skald.conf
 	install -d -m 755 $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@bin@|$(PREFIX)/bin/skald|; s|@conf@|$(SYSCONFDIR)/skald/skald.conf|' utils/skald.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/skald.service
