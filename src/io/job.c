@@ -23,7 +23,7 @@
 #include "base/mem.h"
 #include "io/loop_uv.h"
 
-#define WORKER_NICE 5
+#define WORKER_NICE 5 /* above the process's own niceness */
 
 enum job_state { IDLE, WAITING, RUNNING, ENDED };
 
@@ -59,7 +59,7 @@ static void end(struct job *j)
 static void *worker(void *arg)
 {
     struct job_pool *p = arg;
-    if (setpriority(PRIO_PROCESS, (id_t)gettid(), WORKER_NICE) < 0)
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + WORKER_NICE) < 0)
         log_verbose("a worker keeps its priority: %s", strerror(errno));
     pthread_mutex_lock(&p->lock);
     for (;;) {
