@@ -24,7 +24,8 @@ struct drop { /* a file whose key is gone */
 static struct vset_files files;
 static struct list sets = {&sets, &sets};
 static struct list drops = {&drops, &drops};
-static uint64_t switch_lsn; /* the journal waits for all files to hold this; 0: it does not */
+static bool switching; /* the journal waits for all files to hold switch_lsn, which is 0 for one just switched on */
+static uint64_t switch_lsn;
 static bool switch_failed;
 static int64_t checkpoint_bytes, checkpoint_seconds;
 
@@ -117,7 +118,7 @@ static void checkpoint_done(void *arg, int res)
         log_warning(
             "a checkpoint of a vector set failed (%s); the one before it still stands and it will be tried again",
             err_class(res));
-        switch_failed = switch_lsn != 0;
+        switch_failed = switching;
     }
 }
 
@@ -132,7 +133,7 @@ static bool wants_checkpoint(struct vset *s)
     struct vec_stats st;
     if (vec_checkpointing(s->index))
         return false;
-    if (switch_lsn && vec_lsn(s->index) < switch_lsn)
+    if (switching && vec_lsn(s->index) < switch_lsn)
         return true;
     vec_stats(s->index, &st);
     if (st.dirty == 0)
@@ -143,14 +144,13 @@ static bool wants_checkpoint(struct vset *s)
 static void answer_switch(void)
 {
     bool ok = !switch_failed;
-    if (!switch_lsn)
+    if (!switching)
         return;
     list_each (l, &sets) {
         if (ok && vec_lsn(list_entry(l, struct vset, link)->index) < switch_lsn)
             return;
     }
-    switch_lsn = 0;
-    switch_failed = false;
+    switching = switch_failed = false;
     files.switched(ok);
 }
 
@@ -186,6 +186,7 @@ void vset_files_tick(void)
 
 void vset_files_switch(uint64_t lsn)
 {
+    switching = true;
     switch_lsn = lsn;
     switch_failed = false;
     vset_files_tick();
