@@ -1,7 +1,8 @@
-/* DEBUG: what test suites need to look inside or to provoke a state. Refused unless enable-debug-command says otherwise.
+/* DEBUG: what test suites need to look inside or to provoke a state. Refused unless enable-debug-command says
+ * otherwise.
  *
- * RELOAD passes every value of Redis's own types through its RDB payload in memory: it proves that what is saved is what
- * is loaded, without a file. LOADAOF is in durable.c's hands: it empties the keyspace and replays the journal. */
+ * RELOAD passes every value of Redis's own types through its RDB payload in memory: it proves that what is saved is
+ * what is loaded, without a file. LOADAOF is in durable.c's hands: it empties the keyspace and replays the journal. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -20,8 +21,13 @@ static int64_t debug_allowed; /* enable-debug-command */
 
 static const struct setting_word debug_words[] = {{"no", 0}, {"yes", 1}, {"local", 2}, {NULL, 0}};
 static const struct setting settings[] = {
-    {.name = "enable-debug-command", .kind = SETTING_ENUM, .at = &debug_allowed, .dflt = "no", .words = debug_words,
-     .flags = SETTING_FIXED, .help = "Whether DEBUG may be used: yes, no, or only from this machine."},
+    {.name = "enable-debug-command",
+     .kind = SETTING_ENUM,
+     .at = &debug_allowed,
+     .dflt = "no",
+     .words = debug_words,
+     .flags = SETTING_FIXED,
+     .help = "Whether DEBUG may be used: yes, no, or only from this machine."},
 };
 
 void server_cmd_settings(void)
@@ -34,9 +40,10 @@ static bool may_debug(struct call *c)
     bool local = !c->client || !c->client->conn || sock_is_local(conn_sock(c->client->conn));
     if (debug_allowed == 1 || (debug_allowed == 2 && local))
         return true;
-    reply_errorf(c->reply, "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
-                           "run it from a local connection, otherwise you need to set this option in the configuration "
-                           "file, and then restart the server.");
+    reply_errorf(c->reply,
+                 "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
+                 "run it from a local connection, otherwise you need to set this option in the configuration "
+                 "file, and then restart the server.");
     return false;
 }
 

@@ -1,5 +1,5 @@
-/* FUNCTION, as far as there is something to say without libraries: none can be loaded, so the list is empty and flushing it
- * leaves it empty. Clients and test suites send these two before they begin. */
+/* FUNCTION, as far as there is something to say without libraries: none can be loaded, so the list is empty and
+ * flushing it leaves it empty. Clients and test suites send these two before they begin. */
 #include "cmd/families.h"
 
 /* > FUNCTION LIST

@@ -13,6 +13,7 @@ extern const struct cmd_family expire_family;
 extern const struct cmd_family string_family;
 extern const struct cmd_family hash_family;
 extern const struct cmd_family list_family;
+extern const struct cmd_family set_family;
 extern const struct cmd_family stream_family;
 extern const struct cmd_family transactions_family;
 extern const struct cmd_family pubsub_family;

@@ -18,6 +18,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &string_family,
     &hash_family,
     &list_family,
+    &set_family,
     &stream_family,
     &transactions_family,
     &pubsub_family,

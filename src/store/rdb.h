@@ -23,9 +23,11 @@ enum rdb_type { /* the type bytes that we write or read */
                 RDB_ZSET_2 = 5,
                 RDB_MODULE_2 = 7,
                 RDB_STREAM_LISTPACKS = 15,
+                RDB_SET_INTSET = 11,
     RDB_HASH_LISTPACK = 16,
                 RDB_LIST_QUICKLIST_2 = 18,
                 RDB_STREAM_LISTPACKS_2 = 19,
+    RDB_SET_LISTPACK = 20,
     RDB_STREAM_LISTPACKS_3 = 21,
 };
 

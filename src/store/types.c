@@ -7,12 +7,14 @@ void types_boot(void)
         &string_ops,
         &hash_ops,
         &list_ops,
+        &set_ops,
         &stream_ops,
     };
     static void (*const settings[])(void) = {
         obj_settings,
         hash_settings,
         list_settings,
+        set_settings,
         stream_settings,
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
