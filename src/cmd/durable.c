@@ -27,7 +27,8 @@ static int (*registries[MAX_REGISTRIES])(durable_write *write, void *to);
 static int nregistries;
 static void (*prepare_switch)(uint64_t lsn);
 
-static bool appendonly, load_truncated;
+static bool appendonly, load_truncated, skip_refused;
+static uint64_t skipped; /* effects that the replay passed over */
 static int64_t fsync_policy, auto_percent, auto_min;
 static char *dirname, *filename;
 
@@ -39,6 +40,11 @@ uint64_t durable_lsn(void)
 uint64_t durable_synced_lsn(void)
 {
     return journal ? journal_synced_lsn(journal) : 0;
+}
+
+bool durable_whole(void)
+{
+    return skipped == 0;
 }
 
 bool durable_enabled(void)
@@ -135,14 +141,21 @@ static void journal_sink(void *arg, int db, int argc, const struct slice *argv)
 
 /* ---- replay ---- */
 
-static uint64_t odd_effects;
 
 static int apply(void *arg, int db, int argc, const struct slice *argv, uint64_t lsn, struct err *err)
 {
     struct err why;
-    if (dispatch_replay(db, argc, argv, lsn, &why) < 0 && odd_effects++ < 5)
-        log_warning("replaying the journal: '%.*s' in database %d was refused: %s", (int)argv[0].len, argv[0].p, db,
-                    why.msg);
+    if (dispatch_replay(db, argc, argv, lsn, &why) == 0)
+        return 0;
+    int name = (int)(argv[0].len < 32 ? argv[0].len : 32);
+    if (!skip_refused)
+        return err_set(err, ERR_IO,
+                       "the effect %.*s at position %llu of the journal was refused (%.120s); mend the cause, or start with "
+                       "--journal-skip-refused yes, which loses what it says",
+                       name, argv[0].p, (unsigned long long)lsn, why.msg);
+    if (skipped++ < 5)
+        log_warning("the effect %.*s at position %llu of the journal was passed over: %s", name, argv[0].p,
+                    (unsigned long long)lsn, why.msg);
     return 0;
 }
 
@@ -171,9 +184,8 @@ static int replay(struct err *err)
     if (rc == 0 && st.found)
         log_notice("journal replayed: %llu commands, %llu bytes in %lld ms", (unsigned long long)st.commands,
                    (unsigned long long)st.bytes, (long long)(clock_mono_ms() - t0));
-    if (odd_effects)
-        log_warning("%llu effects of the journal were refused; the first are named above",
-                    (unsigned long long)odd_effects);
+    if (skipped)
+        log_warning("%llu effects of the journal were passed over; the first are named above", (unsigned long long)skipped);
     return rc;
 }
 
@@ -379,6 +391,11 @@ static const struct setting rows[] = {
      .max = INT64_MAX,
      .apply = apply_policy,
      .help = "And only when it is at least so large."},
+    {.name = "journal-skip-refused",
+     .kind = SETTING_BOOL,
+     .at = &skip_refused,
+     .dflt = "no",
+     .help = "Start although effects of the journal cannot be applied, without what they say. For rescue only."},
     {.name = "aof-load-truncated",
      .kind = SETTING_BOOL,
      .at = &load_truncated,

@@ -29,6 +29,7 @@ void durable_add_registry(int (*emit)(durable_write *write, void *to));
 void durable_before_switch(void (*prepare)(uint64_t lsn));
 void durable_switch(bool ok);
 
+bool durable_whole(void);          /* did the replay apply everything? */
 bool durable_enabled(void);     /* is there a journal, or will there be one after the replay? */
 uint64_t durable_lsn(void);        /* journal position after the last effect; 0 without a journal */
 uint64_t durable_synced_lsn(void); /* what is on disk */

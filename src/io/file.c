@@ -4,12 +4,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/file.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/loop_uv.h"
@@ -124,4 +126,17 @@ int file_sync_dir(const char *path, struct err *err)
     int why = errno;
     close(fd);
     return r == 0 ? 0 : err_set(err, ERR_IO, "cannot sync the folder of %s: %s", path, strerror(why));
+}
+
+int file_lock(int fd, int wait_ms)
+{
+    int64_t end = clock_mono_ms() + wait_ms;
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        if (clock_mono_ms() >= end)
+            return -EWOULDBLOCK;
+        usleep(5000);
+    }
+    return 0;
 }

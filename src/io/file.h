@@ -53,4 +53,10 @@ int file_write_all(int fd, const void *p, size_t n, struct err *err);
 /* Makes a new or renamed name durable: fsync of the directory that holds `path`. Thread: any (blocks). */
 int file_sync_dir(const char *path, struct err *err);
 
+/* Locks the whole file for this process (flock, exclusive). A forked child shares its parent's locks until it has closed
+ * its descriptors, so the lock of a server that was killed may outlive it by a moment: waits up to wait_ms for it.
+ * 0, or a negative errno (-EWOULDBLOCK: somebody else has it). Thread: any (blocks). */
+int file_lock(int fd, int wait_ms);
+#define FILE_LOCK_WAIT_MS 2000
+
 #endif

@@ -1,6 +1,6 @@
 /* flock on <dir>/.skald.lock, which holds the owner's process id for people. The file stays when the lock is given
- * back: removing it would let two servers lock two files of one name. A forked child shares the lock, so children close
- * every descriptor they do not need (child.c). */
+ * back: removing it would let two servers lock two files of one name. A forked child shares the lock until it has closed
+ * what it does not need (child.c), so the lock of a killed server is waited for a little. */
 #include "persist/dirlock.h"
 
 #include <errno.h>
@@ -8,8 +8,9 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
+
+#include "io/file.h"
 
 int dirlock_take(const char *dir, struct err *err)
 {
@@ -19,8 +20,8 @@ int dirlock_take(const char *dir, struct err *err)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_set(err, ERR_IO, "cannot open the lock %s: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int why = errno;
+    int why = -file_lock(fd, FILE_LOCK_WAIT_MS);
+    if (why) {
         ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
         pid[n > 0 ? strcspn(pid, "\n") : 0] = 0;
         close(fd);

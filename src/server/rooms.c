@@ -66,6 +66,7 @@ static int vectors_open(const struct rooms *r, struct err *err)
         .io = r->files,
         .dir = "vectors",
         .enabled = durable_enabled,
+        .whole = durable_whole,
         .appended = durable_lsn,
         .synced = durable_synced_lsn,
         .switched = durable_switch,

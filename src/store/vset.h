@@ -56,6 +56,7 @@ struct vset_files {
     struct file_io *io;
     const char *dir;            /* the folder of the files, made when it is needed */
     bool (*enabled)(void);      /* is there a journal? sets on files are refused without one */
+    bool (*whole)(void);        /* did the replay apply everything? else no file is removed as an orphan */
     uint64_t (*appended)(void); /* journal positions */
     uint64_t (*synced)(void);
     void (*switched)(bool ok);  /* answers vset_files_switch */

@@ -243,7 +243,7 @@ int vset_files_loaded(struct err *err)
         s->file_lsn = 0;
     }
     file_io_drain(files.io);
-    if (rc == 0)
+    if (rc == 0 && files.whole())
         remove_orphans();
     return rc;
 }

@@ -224,7 +224,7 @@ int vec_open(struct vec_index **out, const char *path, struct err *err)
     if (fd < 0)
         return err_set(err, ERR_IO, "cannot open the vector index file %s: %s", path, strerror(errno));
     int rc = 0, dw_fd = -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (file_lock(fd, FILE_LOCK_WAIT_MS) < 0)
         rc = err_set(&why, ERR_IO, "it is in use by another process");
     if (rc == 0 && (dw_fd = dw_open(path, &why)) < 0)
         rc = ERR_IO;

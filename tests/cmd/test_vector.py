@@ -1,8 +1,12 @@
 """Vector sets over the wire: exactness, options, errors, restarts in memory and on files."""
 
+import fcntl
 import math
+import os
 import random
 import struct
+import threading
+import time
 
 import pytest
 import redis
@@ -210,7 +214,6 @@ def test_survives_kill_and_compaction(fresh, storage):
         assert raw(r, "VREM", "v", gone) == 1
         del vs[gone]
         if round == 2:
-            import time
             time.sleep(1.5)  # a checkpoint by time comes in between
         s.kill9()
         s.start()
@@ -230,3 +233,35 @@ def test_survives_kill_and_compaction(fresh, storage):
 
 def test_file_storage_needs_the_journal(r):
     assert error(r, "VCREATE", "v", "DIM", 4, "STORAGE", "FILE").startswith("STATE")
+
+
+def locked_set(fresh):
+    s = fresh("--appendonly", "yes", "--appendfsync", "always")
+    r = s.client(decode_responses=False)
+    raw(r, "VCREATE", "v", "DIM", 2, "STORAGE", "FILE")
+    raw(r, "VADD", "v", "VALUES", 2, 1, 0, "a")
+    raw(r, "BGREWRITEAOF")
+    while r.info("persistence")["aof_rewrite_in_progress"]:
+        time.sleep(0.02)
+    s.kill9()
+    (name,) = [n for n in os.listdir(f"{s.dir}/vectors") if n.endswith(".vec")]
+    f = open(f"{s.dir}/vectors/{name}", "rb")
+    fcntl.flock(f, fcntl.LOCK_EX)
+    return s, f
+
+
+def test_a_lock_that_outlives_a_killed_server_is_waited_for(fresh):
+    """A child of the killed server may hold its locks for a moment."""
+    s, f = locked_set(fresh)
+    threading.Timer(0.3, f.close).start()
+    s.start()
+    assert raw(s.client(decode_responses=False), "VISMEMBER", "v", "a") == 1
+
+
+def test_a_file_that_cannot_be_opened_stops_the_start_and_stays(fresh):
+    s, f = locked_set(fresh)
+    with pytest.raises(RuntimeError, match="in use by another process.*journal-skip-refused"):
+        s.start()
+    f.close()
+    s.start()
+    assert raw(s.client(decode_responses=False), "VISMEMBER", "v", "a") == 1
