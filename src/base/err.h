@@ -25,7 +25,7 @@ enum err_code {
 
 struct err {
     int code;
-    char msg[256];
+    char msg[512];
 };
 
 /* Fills e (NULL is allowed) and returns code, so that `return err_set(e, ERR_INVALID, "...")` is the idiom. The sentence

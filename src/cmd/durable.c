@@ -141,21 +141,17 @@ static void journal_sink(void *arg, int db, int argc, const struct slice *argv)
 
 /* ---- replay ---- */
 
-
 static int apply(void *arg, int db, int argc, const struct slice *argv, uint64_t lsn, struct err *err)
 {
     struct err why;
     if (dispatch_replay(db, argc, argv, lsn, &why) == 0)
         return 0;
-    int name = (int)(argv[0].len < 32 ? argv[0].len : 32);
-    if (!skip_refused)
-        return err_set(err, ERR_IO,
-                       "the effect %.*s at position %llu of the journal was refused (%.120s); mend the cause, or start with "
-                       "--journal-skip-refused yes, which loses what it says",
-                       name, argv[0].p, (unsigned long long)lsn, why.msg);
+    if (!skip_refused) /* the journal's own sentence names the file, the offset and the command */
+        return err_set(err, ERR_IO, "%s; mend that, or start with --journal-skip-refused yes, which loses what it says",
+                       why.msg);
     if (skipped++ < 5)
-        log_warning("the effect %.*s at position %llu of the journal was passed over: %s", name, argv[0].p,
-                    (unsigned long long)lsn, why.msg);
+        log_warning("the effect %.*s before position %llu of the journal was passed over: %s",
+                    (int)(argv[0].len < 32 ? argv[0].len : 32), argv[0].p, (unsigned long long)lsn, why.msg);
     return 0;
 }
 
@@ -185,7 +181,8 @@ static int replay(struct err *err)
         log_notice("journal replayed: %llu commands, %llu bytes in %lld ms", (unsigned long long)st.commands,
                    (unsigned long long)st.bytes, (long long)(clock_mono_ms() - t0));
     if (skipped)
-        log_warning("%llu effects of the journal were passed over; the first are named above", (unsigned long long)skipped);
+        log_warning("%llu effects of the journal were passed over; the first are named above",
+                    (unsigned long long)skipped);
     return rc;
 }
 
