@@ -109,7 +109,7 @@ static void hold_replies(struct client *c, const struct cmd *cmd)
     static uint64_t seen;
     uint64_t lsn = durable_lsn(), before = seen;
     seen = lsn;
-    if (!journal || fsync_policy != JOURNAL_ALWAYS || !c->conn || lsn <= journal_released_lsn(journal))
+    if (!journal || !c->conn || lsn <= journal_released_lsn(journal))
         return;
     bool writes =
         cmd->flags & (CMD_WRITE | CMD_REGISTRY | CMD_MODEL) || (lsn != before && strcmp(cmd->name, "exec") == 0);

@@ -1,6 +1,7 @@
-/* Durability as commands see it: effects go to the journal, and under `appendfsync always` a client's replies stay in its
- * buffer until the journal has synced what they speak of. Reads wait for the same point, so that nobody is told of a
- * change that a crash could take back; while the disk fails, reads go on and writes are refused (MISCONF).
+/* Durability as commands see it: effects go to the journal, and a client's replies stay in its buffer until the journal
+ * has released what they speak of: synced under `appendfsync always`, written to the file otherwise. Reads wait for the
+ * same point, so that nobody is told of a change that a crash could take back (of the machine under `always`, of the
+ * process otherwise); while the disk fails, reads go on and writes are refused (MISCONF).
  *
  * Also the compaction of the journal: what must be written so that reading it gives the present state.
  * Thread: loop. */
