@@ -108,6 +108,8 @@ static void flags_text(const struct client *c, char *to)
     size_t n = 0;
     if (client_subscriptions(c))
         to[n++] = 'P';
+    if (c->flags & CLIENT_MONITOR)
+        to[n++] = 'O';
     if (c->flags & CLIENT_MULTI)
         to[n++] = 'x';
     if (c->parked)

@@ -317,6 +317,11 @@ static bool kill_parse(struct call *c, struct kill_filter *f)
                 reply_errorf(c->reply, "ERR Unknown client type '%.*s'", (int)v.len, v.p);
                 return false;
             }
+        } else if (slice_is(what, "user")) {
+            if (!slice_eq(v, SLICE("default"))) {
+                reply_errorf(c->reply, "ERR No such user '%.*s'", (int)(v.len < 128 ? v.len : 128), v.p);
+                return false;
+            }
         } else if (slice_is(what, "skipme") && (slice_is(v, "yes") || slice_is(v, "no"))) {
             f->skip_me = slice_is(v, "yes");
         } else {
@@ -429,7 +434,7 @@ static const struct cmd client_subs[] = {
      .summary = "All connections, a line each.", .since = "2.4.0", .complexity = "O(N) where N is the connections"},
     {.name = "kill", .run = client_kill, .arity = -3, .flags = CONN_FLAGS | CMD_ADMIN,
      .acl = ACL_CONNECTION | ACL_DANGEROUS,
-     .syntax = "(ip:port|[ID client-id] [ADDR ip:port] [LADDR ip:port] [TYPE type] [SKIPME yes-no])",
+     .syntax = "(ip:port|[ID client-id] [ADDR ip:port] [LADDR ip:port] [TYPE type] [USER username] [SKIPME yes-no])",
      .summary = "Closes connections.", .since = "2.4.0", .complexity = "O(N) where N is the connections"},
     {.name = "reply", .run = client_reply, .arity = 3, .flags = CONN_FLAGS, .acl = ACL_CONNECTION,
      .syntax = "(ON|OFF|SKIP)", .summary = "Whether this connection wants replies.", .since = "3.2.0",

@@ -12,6 +12,7 @@
 #include "base/setting.h"
 #include "cmd/cmd_server.h"
 #include "cmd/dispatch.h"
+#include "cmd/durable.h"
 #include "cmd/families.h"
 #include "store/digest.h"
 #include "store/rdb.h"
@@ -226,6 +227,17 @@ static void debug_reload(struct call *c)
     reply_ok(c->reply);
 }
 
+static void debug_loadaof(struct call *c)
+{
+    struct err err;
+    if (!may_debug(c))
+        return;
+    if (durable_reload(&err) < 0)
+        reply_errorf(c->reply, "ERR Error trying to load the AOF files: %s", err.msg);
+    else
+        reply_ok(c->reply);
+}
+
 /* ---- states for tests ---- */
 
 static void debug_packed_threshold(struct call *c)
@@ -346,6 +358,7 @@ static const struct cmd subs[] = {
     DEBUG_ROW("digest", debug_digest, 2, "", "A digest of everything; equal for equal data."),
     DEBUG_ROW("digest-value", debug_digest_value, -2, "key...", "A digest of each key's value."),
     DEBUG_ROW("reload", debug_reload, -2, "[MERGE] [NOFLUSH] [NOSAVE]", "Passes the values through their RDB form."),
+    DEBUG_ROW("loadaof", debug_loadaof, 2, "", "Empties the keyspace and replays the journal."),
     DEBUG_ROW("quicklist-packed-threshold", debug_packed_threshold, 3, "bytes",
               "From which size on an element of a list is a node of its own."),
     DEBUG_ROW("protocol", debug_protocol, 3, "type", "A reply of the given RESP type."),

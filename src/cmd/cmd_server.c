@@ -117,6 +117,8 @@ static void config_set(struct call *c)
         return;
     for (; done < n; done++) {
         setting_get(s[done], &old[done]);
+        if ((s[done]->flags & SETTING_FIXED) && slice_eq(buf_slice(&old[done]), call_arg(c, 3 + 2 * done)))
+            continue; /* tools write back whatever they read */
         if (setting_set(s[done], call_arg(c, 3 + 2 * done), false, &err) < 0)
             break;
     }

@@ -10,6 +10,7 @@
 #include "cmd/block.h"
 #include "cmd/call_park.h"
 #include "cmd/effects.h"
+#include "cmd/monitor.h"
 #include "cmd/multi.h"
 #include "cmd/notify.h"
 #include "cmd/push.h"
@@ -190,6 +191,7 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
         store->command_ms = clock_wall_ms();
     effects_begin();
     e->cmd->run(&call);
+    monitor_show(c, e->cmd, argc, argv);
     if (!(call.flags & CALL_PARKED))
         dispatch_after(&call, e, dirty);
     effects_end();
@@ -219,6 +221,12 @@ void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
     }
 }
 
+/* What SUBSCRIBE and its kin answer are pushes: CLIENT REPLY OFF does not hold them back. */
+static bool is_subscription(const struct cmd *cmd)
+{
+    return (cmd->flags & CMD_PUBSUB) && (cmd->flags & CMD_SUBSCRIBED);
+}
+
 void dispatch_command(struct client *c, int argc, struct slice *argv)
 {
     c->reply.errors = 0;
@@ -244,7 +252,8 @@ void dispatch_command(struct client *c, int argc, struct slice *argv)
         block_serve();
     }
     if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) {
-        c->reply.out->len = before;
+        if (!e || !is_subscription(e->cmd) || c->reply.errors)
+            c->reply.out->len = before;
         c->flags &= ~(unsigned)CLIENT_REPLY_SKIP;
     }
     if (held)

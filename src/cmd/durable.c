@@ -27,7 +27,7 @@ static int (*registries[MAX_REGISTRIES])(durable_write *write, void *to);
 static int nregistries;
 static void (*prepare_switch)(uint64_t lsn);
 
-static bool appendonly, load_truncated, skip_refused;
+static bool appendonly, load_truncated, skip_refused, rdb_preamble;
 static uint64_t skipped; /* effects that the replay passed over */
 static int64_t fsync_policy, auto_percent, auto_min;
 static char *dirname, *filename;
@@ -218,6 +218,41 @@ int durable_open(struct loop *l, struct file_io *f, struct job_pool *p, const ch
     return open_journal(false, err);
 }
 
+static bool has_files(const struct store *s)
+{
+    for (int d = 0; d < s->ndbs; d++) {
+        struct dict_iter it;
+        struct obj *o;
+        bool found = false;
+        for (dict_iter_begin(&it, &s->dbs[d].keys); !found && (o = dict_iter_next(&it));)
+            found = type_of(o)->unlinked != NULL;
+        dict_iter_end(&it);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+int durable_reload(struct err *err)
+{
+    struct store *s = dispatch_store();
+    int rc;
+    if (!journal)
+        return err_set(err, ERR_STATE, "the journal is off; turn it on with CONFIG SET appendonly yes");
+    if (!journal_has_base(journal) || journal_rewriting(journal))
+        return err_set(err, ERR_STATE, "the journal is being rewritten; wait until that is done");
+    if (has_files(s))
+        return err_set(err, ERR_STATE, "vector sets have files of their own; restart the server instead");
+    journal_close(journal);
+    journal_unhook(&on_advance);
+    journal = NULL;
+    for (int d = 0; d < s->ndbs; d++)
+        db_flush(&s->dbs[d]);
+    if ((rc = replay(err)) < 0)
+        return rc;
+    return open_journal(false, err);
+}
+
 void durable_close(void)
 {
     if (journal) {
@@ -393,6 +428,8 @@ static const struct setting rows[] = {
      .at = &skip_refused,
      .dflt = "no",
      .help = "Start although effects of the journal cannot be applied, without what they say. For rescue only."},
+    {.name = "aof-use-rdb-preamble", .kind = SETTING_BOOL, .at = &rdb_preamble, .dflt = "no",
+     .help = "Accepted because Redis's configurations have it; a compacted journal is written as commands either way."},
     {.name = "aof-load-truncated",
      .kind = SETTING_BOOL,
      .at = &load_truncated,

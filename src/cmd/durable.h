@@ -19,6 +19,9 @@ void durable_settings(void); /* registers the rows: appendonly, appendfsync, ...
 int durable_open(struct loop *l, struct file_io *files, struct job_pool *pool, const char *dir, struct err *err);
 void durable_close(void); /* a clean stop: what was appended is on disk afterwards */
 int durable_rewrite(struct err *err);
+/* Empties the keyspace and replays the journal, for tests (DEBUG LOADAOF). ERR_STATE when it is off, when it has no base
+ * yet, or when a key has files of its own, which only a start finds again. Blocks. */
+int durable_reload(struct err *err);
 void durable_tick(void); /* periodic: starts a compaction when the journal has grown enough */
 
 /* Registries (models, flows) are not keys: each gives a function that emits the commands which make it again. Called in

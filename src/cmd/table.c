@@ -21,6 +21,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &set_family,
     &stream_family,
     &transactions_family,
+    &monitor_family,
     &pubsub_family,
     &vector_family,
     &llm_family,

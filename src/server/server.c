@@ -148,6 +148,7 @@ static void every_tick(void *arg)
     static unsigned tick;
     store_expire_cycle(store, 250000 / hz / 10); /* a fortieth of a core at most */
     store_rehash_cycle(store, 1000);
+    evict_make_room(store, NULL); /* maxmemory may have been lowered */
     if (++tick % (unsigned)hz == 0)
         listen_drop_idle();
     durable_tick();
