@@ -76,7 +76,7 @@ static int set_value(const struct setting *s, struct slice v, struct err *err)
     case SETTING_ENUM: return set_word(s, v, err);
     case SETTING_STR: {
         char **at = s->at;
-        if (memchr(v.p, 0, v.len))
+        if (v.len && memchr(v.p, 0, v.len))
             return err_set(err, ERR_GENERIC, "%s: argument must not contain a NUL byte", s->name);
         mem_free(*at);
         *at = mem_dup(v.p, v.len);

@@ -254,7 +254,8 @@ def test_vectors_and_sessions_on_a_full_disk(fresh, tmpfs, engine, tmp_path):
     assert len(acked) > 50
     for i in acked[:20]:
         assert c.call("VSEARCH", "set", "ELE", f"e{i}", "COUNT", 1, "EF", 500) == [f"e{i}".encode()]
-    assert misconf(c.call("SESSION.ADD", "chat", "user", "hello"))
+    if waits:  # else the set's file was first to find no room, and the journal may have some
+        assert misconf(c.call("SESSION.ADD", "chat", "user", "hello"))
     tmpfs.make_room()
     if waits:
         assert waits.read() == 1
