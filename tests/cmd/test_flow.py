@@ -13,7 +13,9 @@ import pytest
 import redis
 from helpers import error, raw
 from resp import Conn, Push
-from skald import ROOT
+from skald import ROOT, SLOW
+
+pytestmark = pytest.mark.threads
 
 START = {"id": "s", "kind": "start"}
 
@@ -269,7 +271,8 @@ def test_a_failed_node_is_named(t):
 def test_code_is_bounded(t, code, why):
     make(t, [node("c", "code", {"code": code, "timeout": 100 if "100 ms" in why else 5000}), answer("{{c.result}}")],
          "s>c", "c>a")
-    assert why in error(t, "FLOW.RUN", "f")
+    said = error(t, "FLOW.RUN", "f")
+    assert why in said or (SLOW and "still running" in said)  # a sanitizer may make time run out first
 
 
 def test_a_busy_run_does_not_delay_others(t, server):

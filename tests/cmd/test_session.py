@@ -268,6 +268,7 @@ def test_search(t):
     assert error(t, "SESSION.SEARCH", "k", "x") == WRONGTYPE
 
 
+@pytest.mark.threads
 def test_long_searches_wait_on_a_worker(server, t):
     p = t.pipeline(transaction=False)
     for i in range(3000):
