@@ -4,7 +4,7 @@
     run.py                       all units of the file `expected`; fails when one does worse than its line there
     run.py unit/expire ...       only these (a unit without a line is measured, not judged)
     run.py -v unit/expire        also the text of every failure
-    run.py --record              measures, and writes `expected` anew
+    run.py --record [unit ...]   measures, and writes what came out to `expected`
     run.py --server redis-server --record-reference      measures another server, and writes `reference` anew
 
 A unit gets a server of its own, in a folder of its own, on a free port of 127.0.0.1. What would surprise: the suite
@@ -12,6 +12,7 @@ stops at the first reply that a test did not foresee, unless it is told --durabl
 whose top level meets such a reply ends there, so that the tests after it are not run and count as nothing."""
 
 import argparse
+import concurrent.futures
 import os
 import random
 import re
@@ -137,7 +138,7 @@ def count(text):
     more progress, a dead server): the tests after that did not run."""
     n = dict.fromkeys(COLUMNS, 0)
     details = []
-    for line in text.split("\n"):
+    for line in text.split("The End")[0].split("\n"):
         line = re.sub(r"\x1b\[[0-9;]*m", "", line)
         m = LINE.match(line)
         if m:
@@ -199,39 +200,46 @@ def main():
     ap.add_argument("-v", "--verbose", action="store_true")
     ap.add_argument("--server", default=os.environ.get("SKALD_BIN", os.path.join(ROOT, "build", "skald")))
     ap.add_argument("--timeout", type=int, default=120, help="seconds a unit may take")
+    ap.add_argument("--jobs", type=int, default=2, help="units at a time; each has a server of its own")
     ap.add_argument("--record", action="store_true")
     ap.add_argument("--record-reference", action="store_true")
-    ap.add_argument("--green", action="store_true", help="only the units that `expected` has without a failure")
     a = ap.parse_args()
     if not shutil.which("tclsh") or not shutil.which("apt-get"):
         sys.exit("redis-tests: needs tclsh (utils/deps.sh installs it) and Debian's apt-get")
     fetch()
     expected, reference = read_table("expected"), read_table("reference")
-    units = a.units or list(reference if a.record or a.record_reference else expected)
-    if a.green:
-        units = [u for u in units if u in expected and not expected[u]["failed"] and not expected[u]["error"]]
+    units = a.units or list(reference if a.record_reference else expected)
+    judged = {} if a.record or a.record_reference else expected
+
+    def one(unit):
+        n, details = measure(a.server, unit, a.timeout)
+        if unit in judged and worse(n, judged[unit]):  # a busy machine: some tests look at the clock
+            n, details = measure(a.server, unit, a.timeout)
+            n["again"] = True
+        return n, details
+
     print(f"{'unit':<30}{'ok':>6}{'of':>6}{'ignored':>9}{'failed':>8}{'error':>7}{'s':>7}")
     results, bad = {}, []
-    for unit in units:
-        n, details = measure(a.server, unit, a.timeout)
-        results[unit] = n
-        ref = reference.get(unit, {}).get("ok", "?")
-        verdict = ""
-        if unit in expected and not a.record and not a.record_reference and worse(n, expected[unit]):
-            w = expected[unit]
-            verdict = f"  WORSE than {w['ok']} ok, {w['ignored']} ignored, {w['failed']} failed, {w['error']} error"
-            bad.append(unit)
-        print(f"{unit:<30}{n['ok']:>6}{ref:>6}{n['ignored']:>9}{n['failed']:>8}{n['error']:>7}{n['seconds']:>7.1f}"
-              + verdict, flush=True)
-        if a.verbose or verdict:
-            for d in details[:40]:
-                print("    " + d)
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        for unit, (n, details) in zip(units, pool.map(one, units)):
+            results[unit] = n
+            ref = reference.get(unit, {}).get("ok", "?")
+            verdict = "  (second try)" if "again" in n else ""
+            if unit in judged and worse(n, judged[unit]):
+                w = judged[unit]
+                verdict = f"  WORSE than {w['ok']} ok, {w['ignored']} ignored, {w['failed']} failed, {w['error']} error"
+                bad.append(unit)
+            print(f"{unit:<30}{n['ok']:>6}{ref:>6}{n['ignored']:>9}{n['failed']:>8}{n['error']:>7}{n['seconds']:>7.1f}"
+                  + verdict, flush=True)
+            if a.verbose or unit in bad:
+                for d in details[:40]:
+                    print("    " + d)
     if a.record:
         write_table("expected", "# What build/skald does; run.py fails when a unit does worse. Written by run.py "
-                    "--record.\n", {**expected, **results} if a.units else results)
+                    "--record.\n", {**expected, **results})
     if a.record_reference:
         write_table("reference", "# What Debian's redis-server 7.0.15 does under the same flags. Written by run.py "
-                    "--server redis-server --record-reference.\n", {**reference, **results} if a.units else results)
+                    "--server redis-server --record-reference.\n", {**reference, **results})
     print(f"{sum(n['ok'] for n in results.values())} ok of {sum(reference.get(u, {}).get('ok', 0) for u in results)}"
           f" that redis-server passes in these units")
     if bad:
