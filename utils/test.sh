@@ -30,7 +30,6 @@ tsan) step "thread sanitizer" tsan_tests ;;
 all)
     step "checks and unit tests" make -s check
     step "commands over RESP" $py tests/cmd
-    step "Redis's own suite" redis-tests-compat/run.py
     step "clients" $py tests/clients
     step "faults" $py tests/faults
     step "address and undefined-behaviour sanitizers" asan_tests
