@@ -11,6 +11,8 @@ extern const struct cmd_family function_family;
 extern const struct cmd_family generic_family;
 extern const struct cmd_family expire_family;
 extern const struct cmd_family string_family;
+extern const struct cmd_family bitmap_family;
+extern const struct cmd_family hyperloglog_family;
 extern const struct cmd_family hash_family;
 extern const struct cmd_family list_family;
 extern const struct cmd_family set_family;

@@ -16,6 +16,8 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &generic_family,
     &expire_family,
     &string_family,
+    &bitmap_family,
+    &hyperloglog_family,
     &hash_family,
     &list_family,
     &set_family,

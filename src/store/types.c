@@ -1,6 +1,8 @@
 /* The list of the store's value types: a new one is its file and its lines here. */
 #include "store/types.h"
 
+#include "store/hll.h"
+
 void types_boot(void)
 {
     static const struct type_ops *const all[] = {
@@ -13,6 +15,7 @@ void types_boot(void)
     static void (*const settings[])(void) = {
         obj_settings,
         hash_settings,
+        hll_settings,
         list_settings,
         set_settings,
         stream_settings,
