@@ -140,7 +140,8 @@ static void unwatch(struct call *c)
 static const struct cmd rows[] = {
     {.name = "multi", .run = multi, .arity = 1, .flags = COMMON, .acl = ACL_TRANSACTION, .syntax = "",
      .summary = "Starts a transaction: commands are queued until EXEC.", .since = "1.2.0", .complexity = "O(1)"},
-    {.name = "exec", .run = exec, .arity = 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .acl = ACL_TRANSACTION,
+    {.name = "exec", .run = exec, .arity = 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG,
+     .acl = ACL_TRANSACTION,
      .syntax = "", .summary = "Runs the queued commands as one.", .since = "1.2.0",
      .complexity = "That of the queued commands."},
     {.name = "discard", .run = discard, .arity = 1, .flags = COMMON, .acl = ACL_TRANSACTION, .syntax = "",

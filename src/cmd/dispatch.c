@@ -14,6 +14,7 @@
 #include "cmd/multi.h"
 #include "cmd/notify.h"
 #include "cmd/push.h"
+#include "cmd/slowlog.h"
 
 struct dispatch_stats dispatch_stats;
 struct dispatch_gates dispatch_gates;
@@ -212,7 +213,10 @@ void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
         dispatch_stats.errors++;
     }
     e->calls++;
-    e->usec += (uint64_t)(clock_mono_us() - c->start_us);
+    int64_t us = clock_mono_us() - c->start_us;
+    e->usec += (uint64_t)us;
+    if (!(c->flags & (CALL_INTERNAL | CALL_REPLAY)))
+        slowlog_note(c, c->flags & CALL_PARKED ? 0 : us); /* waiting is not slowness */
     dispatch_stats.commands++;
     if (c->flags & CALL_PARKED) {
         if (c->client && dispatch_gates.after_write)

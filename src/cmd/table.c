@@ -21,6 +21,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &hash_family,
     &list_family,
     &set_family,
+    &slowlog_family,
     &stream_family,
     &transactions_family,
     &monitor_family,

@@ -10,6 +10,7 @@
 #include "cmd/notify.h"
 #include "cmd/outbound.h"
 #include "cmd/session_boot.h"
+#include "cmd/slowlog.h"
 #include "net/settings.h"
 #include "session/session.h"
 #include "store/evict.h"
@@ -93,6 +94,7 @@ static const struct room rows[] = {
     {.name = "eviction", .settings = evict_settings},
     {.name = "connections", .settings = connections_settings},
     {.name = "server commands", .settings = server_cmd_settings},
+    {.name = "slow log", .settings = slowlog_settings},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
     {.name = "vector sets",
      .settings = vset_boot,
