@@ -30,6 +30,8 @@ def settings(rng, engine, rewrites):
         args += ["--auto-aof-rewrite-percentage", "20", "--auto-aof-rewrite-min-size", "16kb"]
     else:
         args += ["--auto-aof-rewrite-percentage", "0"]
+    if rng.random() < 0.5:
+        args += ["--vector-checkpoint-bytes", "4096", "--hz", "100"]  # a checkpoint is nearly always under way
     return args
 
 
@@ -68,7 +70,11 @@ def one_round(server, writers, rng, rewrites):
             if wrong := w.check(conn):
                 return wrong
         extra = unknown_keys(conn, writers)
-        return f"keys that nobody wrote: {extra}" if extra else check_shared(conn, writers)
+        if extra:
+            return f"keys that nobody wrote: {extra}"
+        if "was refused" in server.log_text():
+            return "an effect in the journal was refused"
+        return check_shared(conn, writers)
     finally:
         conn.close()
 

@@ -33,12 +33,17 @@ class State:
         self.hash = {}
         self.messages = []  # [id or None, role, content]
         self.vars = {}
+        self.entries = []  # of the stream: [id or None, value]
+        self.members = set()
+        self.model = None
         self.vectors = {"vm": {}, "vf": {}}
 
     def keys(self, prefix):
         names = [*self.strings, *(k for k, v in self.lists.items() if v)]
         names += ["h"] if self.hash else []
         names += ["chat"] if self.messages or self.vars else []
+        names += ["x"] if self.entries else []
+        names += ["set"] if self.members else []
         return {prefix + k for k in names}
 
 
@@ -157,6 +162,27 @@ class Writer(threading.Thread):
             return r is None or r == had
         return Op([["VREM", self.key(k), e]], apply)
 
+    def xadd(self):
+        v = self.value()
+        return Op([["XADD", self.key("x"), "MAXLEN", 50, "*", "f", v]],
+                  lambda s, r: s.entries.__setitem__(slice(None), [*s.entries, [r, v]][-50:]))
+
+    def sadd(self):
+        m, add = b"m%d" % self.rng.randrange(200), self.rng.random() < 0.7
+
+        def apply(s, r):
+            changed = (m in s.members) != add
+            (s.members.add if add else s.members.discard)(m)
+            return r is None or r == changed
+        return Op([["SADD" if add else "SREM", self.key("set"), m]], apply)
+
+    def model(self):
+        """An entry of a registry, which is no key."""
+        v = f"id{self.serial}"
+        self.serial += 1
+        return Op([["LLM.MODEL", "SET", self.key("model"), "PROVIDER", "openai", "URL", "http://127.0.0.1:1/v1", "ID", v]],
+                  lambda s, r: setattr(s, "model", v.encode()))
+
     def token(self):
         t = f"{self.prefix}{self.serial}".encode()
         self.serial += 1
@@ -167,7 +193,7 @@ class Writer(threading.Thread):
     def next_op(self):
         ops = [self.set] * 3 + [self.delete, self.append, self.incr, self.push, self.push, self.pop, self.hset,
                                 self.group, self.group, self.message, self.message, self.variable, self.token,
-                                self.vadd, self.vadd, self.vadd, self.vadd, self.vrem]
+                                self.vadd, self.vadd, self.vadd, self.vadd, self.vrem, self.xadd, self.sadd, self.model]
         if self.rng.random() < 0.02:
             return self.trim()
         return self.rng.choice(ops)()
@@ -223,6 +249,8 @@ class Writer(threading.Thread):
         self.pending.clear()
         for message, there in zip(self.state.messages, has["chat"]):
             message[0] = there[0]
+        for entry, there in zip(self.state.entries, has["entries"]):
+            entry[0] = there[0]
         diff = diff or self.check_searches(conn)
         return f"{self.prefix} {diff}" if diff else None
 
@@ -238,7 +266,11 @@ class Writer(threading.Thread):
             "hash": dict(zip(pairs[::2], pairs[1::2])),
             "chat": conn.call("SESSION.MESSAGES", k("chat")),
             "vars": dict(zip(variables[::2], variables[1::2])),
+            "entries": [[i, fields[1]] for i, fields in conn.call("XRANGE", k("x"), "-", "+")],
+            "members": set(conn.call("SMEMBERS", k("set"))),
         }
+        model = conn.call("LLM.MODEL", "GET", k("model"))
+        has["model"] = None if isinstance(model, Error) else dict(zip(model[::2], model[1::2]))[b"id"]
         for name in ("vm", "vf"):
             elements = [b"e%d" % i for i in range(150)]
             conn.sock.sendall(b"".join(encode("VEMB", k(name), e) for e in elements))
@@ -263,6 +295,14 @@ class Writer(threading.Thread):
         for mine, there in zip(s.messages, has["chat"]):
             if mine[0] is not None and mine[0] != there[0]:
                 return f"message {mine[0]} came back as {there[0]}"
+        if [e[1] for e in s.entries] != [e[1] for e in has["entries"]]:
+            return f"{len(s.entries)} entries of the stream were expected, found {len(has['entries'])}, or others"
+        if any(mine[0] not in (None, there[0]) for mine, there in zip(s.entries, has["entries"])):
+            return "an entry of the stream came back with another id"
+        if s.members != has["members"]:
+            return "the set differs"
+        if s.model != has["model"]:
+            return f"the model {s.model} was expected, found {has['model']}"
         return self.compare_vectors(has)
 
     def compare_vectors(self, has):
