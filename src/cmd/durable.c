@@ -42,6 +42,11 @@ uint64_t durable_synced_lsn(void)
     return journal ? journal_synced_lsn(journal) : 0;
 }
 
+uint64_t durable_released_lsn(void)
+{
+    return journal ? journal_released_lsn(journal) : UINT64_MAX;
+}
+
 bool durable_whole(void)
 {
     return skipped == 0;

@@ -70,6 +70,7 @@ static int vectors_open(const struct rooms *r, struct err *err)
         .whole = durable_whole,
         .appended = durable_lsn,
         .synced = durable_synced_lsn,
+        .released = durable_released_lsn,
         .switched = durable_switch,
     });
     durable_before_switch(vset_files_switch);

@@ -59,6 +59,7 @@ struct vset_files {
     bool (*whole)(void);        /* did the replay apply everything? else no file is removed as an orphan */
     uint64_t (*appended)(void); /* journal positions */
     uint64_t (*synced)(void);
+    uint64_t (*released)(void); /* what a crash of the process cannot lose: a file may hold effects up to here */
     void (*switched)(bool ok);  /* answers vset_files_switch */
 };
 void vset_settings(void);

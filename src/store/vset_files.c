@@ -100,9 +100,17 @@ int vset_file_open(struct vset *s, const struct vec_config *c, struct err *err)
     return rc;
 }
 
+/* Lets a checkpoint that waits for the journal go on, whatever the journal has. */
+static void hurry(struct vset *s)
+{
+    vec_checkpoint_gate(s->index, NULL);
+    vec_checkpoint_go_on(s->index);
+}
+
 void vset_file_drop(struct vset *s)
 {
     list_del(&s->link);
+    hurry(s); /* else nobody would ask again, and its references would stay */
     if (!*s->uid || s->missing)
         return;
     struct drop *d = mem_zero(sizeof *d);
@@ -122,9 +130,16 @@ static void checkpoint_done(void *arg, int res)
     }
 }
 
+/* A file that held an effect the journal lost would keep half of a transaction. */
+static bool journal_holds(uint64_t lsn)
+{
+    return files.released() >= lsn;
+}
+
 static int checkpoint(struct vset *s, uint64_t lsn, struct err *err)
 {
     s->checkpoint_ms = clock_mono_ms();
+    vec_checkpoint_gate(s->index, journal_holds);
     return vec_checkpoint(s->index, files.io, lsn, checkpoint_done, NULL, err);
 }
 
@@ -177,6 +192,7 @@ void vset_files_tick(void)
     struct err err;
     list_each (l, &sets) {
         struct vset *s = list_entry(l, struct vset, link);
+        vec_checkpoint_go_on(s->index);
         if (wants_checkpoint(s) && checkpoint(s, files.appended(), &err) < 0)
             log_warning("a checkpoint of a vector set could not start: %s", err.msg);
     }
@@ -252,12 +268,15 @@ void vset_files_close(void)
 {
     struct vec_stats st;
     struct err err;
+    list_each (l, &sets)
+        hurry(list_entry(l, struct vset, link));
     file_io_drain(files.io);
     list_each (l, &sets) {
         struct vset *s = list_entry(l, struct vset, link);
         vec_stats(s->index, &st);
         if (st.dirty && checkpoint(s, files.appended(), &err) < 0)
             log_warning("a vector set was not checkpointed at the stop: %s", err.msg);
+        hurry(s); /* the journal is written and closed after this */
     }
     file_io_drain(files.io);
     if (files.synced() >= files.appended())

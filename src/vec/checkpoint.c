@@ -1,6 +1,7 @@
 /* A checkpoint, step by step, each step's end starting the next:
  *
  *   COPY      frozen pages, a batch at a time, to NAME.dw; then the new header as the last of them
+ *             (waits here until the gate, if there is one, opens for its lsn)
  *   COMMIT    the list and the head of NAME.dw, datasync: from here on the checkpoint will be there, crash or not
  *   PLACE     the same pages to their places, datasync
  *   HEADER    the header to the slot that the old one does not hold, datasync
@@ -27,9 +28,9 @@ struct checkpoint {
     void (*done)(void *arg, int res);
     void *arg;
     enum step step;
-    uint64_t cursor; /* over the frozen pages */
-    uint64_t copied; /* pages in NAME.dw */
-    bool header_copied;
+    uint64_t cursor;           /* over the frozen pages */
+    uint64_t copied;           /* pages in NAME.dw */
+    bool header_copied, waits; /* waits: for the gate, before the commit */
     struct dw_entry *list;
     uint64_t list_cap;
     int pending, failed;
@@ -159,6 +160,24 @@ static void end(struct checkpoint *c)
     vec_unref(v);
 }
 
+static void commit_if_open(struct checkpoint *c)
+{
+    c->waits = c->v->gate && !c->v->gate(c->header.lsn);
+    if (!c->waits)
+        commit(c);
+}
+
+void vec_checkpoint_go_on(struct vec_index *v)
+{
+    if (v->checkpoint && v->checkpoint->waits)
+        commit_if_open(v->checkpoint);
+}
+
+void vec_checkpoint_gate(struct vec_index *v, bool (*open)(uint64_t lsn))
+{
+    v->gate = open;
+}
+
 static void next_step(struct checkpoint *c)
 {
     int fd = c->v->space.fd;
@@ -171,7 +190,7 @@ static void next_step(struct checkpoint *c)
         if (copy_batch(c))
             return;
         c->step = STEP_COMMIT;
-        commit(c);
+        commit_if_open(c);
         return;
     case STEP_COMMIT:
         c->step = STEP_PLACE;

@@ -147,6 +147,7 @@ struct vec_index {
     int dw_fd;       /* the double-write file; -1 in memory */
     bool dw_pending; /* the last checkpoint failed after its commit: the double-write file holds what the file should */
     struct checkpoint *checkpoint; /* under way */
+    bool (*gate)(uint64_t lsn);    /* may a checkpoint with this lsn become the file's? NULL: always */
 };
 
 #define ENTRY_NODE(e)  ((uint32_t)(e))

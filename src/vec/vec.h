@@ -170,6 +170,10 @@ int vec_verify(const struct vec_index *v, struct err *err);
  * ERR_STATE at once, without done: one is under way already; ERR_INVALID: the index has no file. loop */
 int vec_checkpoint(struct vec_index *v, struct file_io *io, uint64_t lsn, void (*done)(void *arg, int res), void *arg,
                    struct err *err);
+/* A checkpoint becomes the file's only when open(its lsn) says so; until then it waits, and vec_checkpoint_go_on asks
+ * again. So a file need never hold what its owner's journal may yet lose. NULL: no gate. Loop. */
+void vec_checkpoint_gate(struct vec_index *v, bool (*open)(uint64_t lsn));
+void vec_checkpoint_go_on(struct vec_index *v);
 bool vec_checkpointing(const struct vec_index *v); /* loop */
 uint64_t vec_lsn(const struct vec_index *v); /* loop; what is on file; 0 in memory and on a file never checkpointed */
 

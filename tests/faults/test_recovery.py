@@ -294,6 +294,25 @@ def test_what_is_expired_stays_expired(fresh):
     assert r.get("short") is None and 0 < r.ttl("long") <= 1000
 
 
+def test_an_effect_that_cannot_be_applied_stops_the_start(fresh):
+    """Here: the database that it belongs to is no longer there."""
+    server = fresh(*JOURNAL, "--databases", "32")
+    server.client(db=20).set("k", "v")
+    server.client().set("k", "in database 0")
+    server.stop()
+    server.args[-1] = "16"
+    said = fails(server)
+    assert "raise `databases`" in said and "--journal-skip-refused yes" in said
+    server.args[-1] = "32"
+    server.start()
+    assert server.client(db=20).get("k") == "v"
+    server.stop()
+    server.args[-1] = "16"
+    server.args += ["--journal-skip-refused", "yes"]
+    server.start()
+    assert server.client().get("k") == "in database 0" and "passed over" in server.log_text()
+
+
 # ---- settings ----
 
 @pytest.mark.parametrize("line, says", [
