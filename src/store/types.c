@@ -10,6 +10,7 @@ void types_boot(void)
         &hash_ops,
         &list_ops,
         &set_ops,
+        &zset_ops,
         &stream_ops,
     };
     static void (*const settings[])(void) = {
@@ -18,6 +19,7 @@ void types_boot(void)
         hll_settings,
         list_settings,
         set_settings,
+        zset_settings,
         stream_settings,
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
