@@ -44,7 +44,7 @@ bool num_to_i64(struct slice s, int64_t *out)
 
 bool num_to_double(struct slice s, double *out)
 {
-    char text[256];
+    char text[512]; /* the largest double has 309 digits before the point */
     if (s.len == 0 || s.len >= sizeof text || memchr(" \t\n\v\f\r", s.p[0], 6))
         return false;
     memcpy(text, s.p, s.len);

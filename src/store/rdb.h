@@ -15,20 +15,21 @@
 #define RDB_VERSION      10 /* what we write: Redis 7.0 and later read it */
 #define RDB_VERSION_READ 12 /* the newest that we try to read; a type byte that we do not know is refused anyway */
 
-enum rdb_type { /* the type bytes that we write or read */
-                RDB_STRING = 0,
-                RDB_LIST = 1,
-                RDB_SET = 2,
-                RDB_ZSET = 3,
-                RDB_HASH = 4,
-                RDB_ZSET_2 = 5,
-                RDB_MODULE_2 = 7,
-                RDB_STREAM_LISTPACKS = 15,
-                RDB_SET_INTSET = 11,
+/* The type bytes that we write or read. */
+enum rdb_type {
+    RDB_STRING = 0,
+    RDB_LIST = 1,
+    RDB_SET = 2,
+    RDB_ZSET = 3,
+    RDB_HASH = 4,
+    RDB_ZSET_2 = 5,
+    RDB_MODULE_2 = 7,
+    RDB_SET_INTSET = 11,
+    RDB_STREAM_LISTPACKS = 15,
     RDB_HASH_LISTPACK = 16,
     RDB_ZSET_LISTPACK = 17,
-                RDB_LIST_QUICKLIST_2 = 18,
-                RDB_STREAM_LISTPACKS_2 = 19,
+    RDB_LIST_QUICKLIST_2 = 18,
+    RDB_STREAM_LISTPACKS_2 = 19,
     RDB_SET_LISTPACK = 20,
     RDB_STREAM_LISTPACKS_3 = 21,
 };

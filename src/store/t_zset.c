@@ -1,8 +1,8 @@
 /* Sorted sets, see t_zset.h.
  *
- * v.ptr is the listpack itself (ENC_LISTPACK) or a struct zskip (ENC_SKIPLIST). In a listpack a score is the shortest text
- * that reads back the same, integers as integers, as Redis writes it: DUMP gives the bytes that are in memory. Members of a
- * listpack are found by walking it; at 128 short members that is faster than a tree would be. */
+ * v.ptr is the listpack itself (ENC_LISTPACK) or a struct zskip (ENC_SKIPLIST). In a listpack a score is the shortest
+ * text that reads back the same, integers as integers, as Redis writes it: DUMP gives the bytes that are in memory.
+ * Members of a listpack are found by walking it; at 128 short members that is faster than a tree would be. */
 #include "store/t_zset.h"
 
 #include <assert.h>
@@ -448,9 +448,11 @@ static bool get_old_score(struct rdb_in *from, double *score)
     *score = len == 255 ? -INFINITY : INFINITY;
     if (len >= 254)
         return true;
+    if (len == 253)
+        return false;
     for (int i = 0; i < len; i++)
         text[i] = (char)rdb_get_u8(from);
-    return len < 253 && !from->bad && num_to_double(slice_of(text, len), score);
+    return !from->bad && num_to_double(slice_of(text, len), score);
 }
 
 static int load_pairs(struct rdb_in *from, struct obj *tmp, bool binary, struct err *err)

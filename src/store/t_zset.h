@@ -1,5 +1,5 @@
-/* Sorted sets: small ones as one listpack (member, score, member, ... in order), larger ones as a skip list with a table
- * (store/zskip.h), ENC_LISTPACK and ENC_SKIPLIST.
+/* Sorted sets: small ones as one listpack (member, score, member, ... in order), larger ones as a skip list with a
+ * table (store/zskip.h), ENC_LISTPACK and ENC_SKIPLIST.
  *
  * A set starts as a listpack and changes to a skip list for good with the first member longer than
  * zset-max-listpack-value or the one beyond zset-max-listpack-entries. Order is by score, then by the member's bytes. A
@@ -38,7 +38,7 @@ enum zset_outcome {
 /* *score becomes the member's new score, with ZSET_INCR too; only on ZSET_NOTHING and ZSET_NAN it means nothing. */
 enum zset_outcome zset_add(struct obj *o, struct slice member, double *score, unsigned conditions);
 void zset_set(struct obj *o, struct slice member, double score); /* without conditions */
-bool zset_del(struct obj *o, struct slice member);              /* false when absent */
+bool zset_del(struct obj *o, struct slice member);               /* false when absent */
 
 size_t zset_len(const struct obj *o);
 bool zset_score(const struct obj *o, struct slice member, double *score);
@@ -48,8 +48,8 @@ int64_t zset_rank(const struct obj *o, struct slice member, bool back, double *s
 struct zset_range {
     enum { ZSET_BY_SCORE, ZSET_BY_LEX } by;
     bool min_excluded, max_excluded;
-    double min, max;            /* ZSET_BY_SCORE */
-    struct slice lmin, lmax;    /* ZSET_BY_LEX, where the edge is a string */
+    double min, max;              /* ZSET_BY_SCORE */
+    struct slice lmin, lmax;      /* ZSET_BY_LEX, where the edge is a string */
     signed char min_inf, max_inf; /* ZSET_BY_LEX: -1 before, 1 behind all strings, 0: the string */
 };
 void zset_find_range(const struct obj *o, const struct zset_range *r, size_t *start, size_t *n);

@@ -11,8 +11,8 @@
  *          29        member bytes                       when there is none
  *          32  (ptr next, u64 span) per level           when there are some, then the member bytes
  *
- * A span counts the steps on the lowest level from its node to its next one; where there is no next, to the end of the list.
- * The head is a node with all levels and no member; nobody's `back` points to it.
+ * A span counts the steps on the lowest level from its node to its next one; where there is no next, to the end of the
+ * list. The head is a node with all levels and no member; nobody's `back` points to it.
  *
  * How high a node is comes from a generator in the structure, not from a global one: a payload may be loaded on any
  * thread. It is seeded by a keyed hash, so that a client cannot foresee heights. */
@@ -149,7 +149,8 @@ static unsigned random_height(struct zskip *z)
 
 /* --- changing --- */
 
-/* The way to a place in the list: on each level the last node before it, and that node's position, the head's being 0. */
+/* The way to a place in the list: on each level the last node before it, and that node's position, the head's being 0.
+ */
 struct path {
     struct znode *node[UPPER_MAX + 1];
     uint64_t at[UPPER_MAX + 1];

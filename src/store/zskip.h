@@ -1,9 +1,9 @@
 /* A skip list with spans and a hash table over the same nodes: what a large sorted set is made of.
  *
  * A node is one allocation: score, links and the member's bytes. The table finds a member's node; the list keeps the
- * nodes by score, members of equal score by their bytes (memcmp); the spans of its upper levels give ranks. Everything is
- * O(log n) except finding a member, which is one lookup. A 13-byte member takes about 64 bytes, its share of the table
- * included.
+ * nodes by score, members of equal score by their bytes (memcmp); the spans of its upper levels give ranks. Everything
+ * is O(log n) except finding a member, which is one lookup. A 13-byte member takes about 64 bytes, its share of the
+ * table included.
  *
  * Ranks count from 0 at the lowest score. Members are borrowed from their node and live until it is removed. A score is
  * never NaN.
@@ -30,7 +30,7 @@ size_t zskip_len(const struct zskip *z);
 struct slice znode_member(const struct znode *n);
 double znode_score(const struct znode *n);
 
-struct znode *zskip_find(struct zskip *z, struct slice member); /* NULL when absent */
+struct znode *zskip_find(struct zskip *z, struct slice member);     /* NULL when absent */
 void zskip_add(struct zskip *z, struct slice member, double score); /* the member must be absent */
 void zskip_move(struct zskip *z, struct znode *n, double score); /* gives a node another score; it stays where it is */
 void zskip_remove(struct zskip *z, struct znode *n);
