@@ -1,5 +1,8 @@
 /* Bits of a string, see bits.h. Everything goes eight bytes at a time where it can; a bitmap of a hundred million bits
- * (12 MB) is counted in about a millisecond. */
+ * (12 MB) is counted in about two milliseconds.
+ *
+ * What would surprise: Redis's SAT sends a SET of numbers near -2^63 to the largest value of the field, because its own
+ * arithmetic overflows; here they go to the smallest. */
 #include "store/bits.h"
 
 #include <assert.h>
@@ -12,12 +15,30 @@ static uint64_t word_at(const char *p)
     return w;
 }
 
+/* The bits of sixteen words: each byte's are added up inside the words first (16 x 8 fit in a byte). Without a popcount
+ * instruction, which the compiler may not count on, this is the fast way. */
+static unsigned count_block(const char *p)
+{
+    const uint64_t ones = 0x5555555555555555, twos = 0x3333333333333333, fours = 0x0f0f0f0f0f0f0f0f;
+    uint64_t sum = 0;
+    for (int i = 0; i < 16; i++) {
+        uint64_t w = word_at(p + i * 8);
+        w -= w >> 1 & ones;
+        w = (w & twos) + (w >> 2 & twos);
+        sum += (w + (w >> 4)) & fours;
+    }
+    sum = (sum & 0x00ff00ff00ff00ff) + (sum >> 8 & 0x00ff00ff00ff00ff);
+    return (unsigned)(sum * 0x0001000100010001 >> 48);
+}
+
 uint64_t bits_count(const char *p, uint64_t from, uint64_t to)
 {
     if (from >= to)
         return 0;
     size_t first = from >> 3, last = (to - 1) >> 3, i = first;
     uint64_t n = 0;
+    for (; i + 128 <= last + 1; i += 128)
+        n += count_block(p + i);
     for (; i + 8 <= last + 1; i += 8)
         n += (unsigned)__builtin_popcountll(word_at(p + i));
     for (; i <= last; i++)
