@@ -26,6 +26,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &zset_range_family,
     &zset_pop_family,
     &zset_ops_family,
+    &sort_family,
     &stream_family,
     &transactions_family,
     &monitor_family,
