@@ -88,8 +88,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(LIB)
 fuzz:
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-run
 fuzz-run: $(FUZZ)
-	@set -e; for t in $(FUZZ); do c=build/fuzz-corpus/$$(basename $$t); mkdir -p $$c; echo "== $$t"; \
-		$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=$$c- $$c; done
+	@utils/units.py --fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 .PHONY: deps check test asan tsan demo run bench install
 deps:
@@ -99,9 +98,9 @@ check: $(UNIT)
 	@utils/headers.sh
 	@$(PYTHON) utils/layers.py
 	@$(PYTHON) utils/sizes.py
-	@set -e; for t in $(UNIT); do $$t >build/unit.log 2>&1 || { cat build/unit.log; exit 1; }; tail -1 build/unit.log | sed "s|^|$$(basename $$t): |"; done
+	@utils/units.py $(UNIT)
 test: deps
-	@$(MAKE) --no-print-directory -j2 skald unit-bins
+	@$(MAKE) --no-print-directory -j3 skald unit-bins
 	@utils/test.sh
 asan tsan: deps
 	@utils/test.sh $@

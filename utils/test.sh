@@ -1,40 +1,74 @@
 #!/usr/bin/env bash
-# All tests, in the order of what they cost; each step says how long it took. `make test` runs this after the build.
-#   TEST_CRASH_ROUNDS   rounds of kill -9 (default in tests/faults)
-#   FUZZ_SECONDS        seconds per fuzz target
-set -euo pipefail
+# All tests, in the order of what they cost; each step says how long it took and what it counted, a step that fails does
+# not keep the next from running, and the last line is the sum. `make test` runs this after the build.
+#   utils/test.sh [asan|tsan]   only that step
+#   TEST_CRASH_ROUNDS           rounds of kill -9 (default in tests/faults)
+#   FUZZ_SECONDS                seconds per fuzz target
+set -uo pipefail
 cd "$(dirname "$0")/.."
-py="/usr/bin/python3 -m pytest -q -p no:cacheprovider"
+mkdir -p build
+export TEST_TOTALS=$PWD/build/test-totals
+: >"$TEST_TOTALS"
+failed_steps=()
+
 step() {
-    local name=$1 t0=$SECONDS
+    local name=$1 t0=$SECONDS result=passed
     shift
     echo "=== $name"
-    "$@" || { echo "=== $name FAILED"; exit 1; }
-    echo "=== $name: $((SECONDS - t0)) s"
+    "$@" || { result=FAILED; failed_steps+=("$name"); }
+    echo "=== $name: $result, $((SECONDS - t0)) s"
 }
-units() { for t in $(make -s "$@" list-unit); do "$t" >build/unit.log 2>&1 || { cat build/unit.log; echo "$t failed"; return 1; }; done; }
+# pytest's own last line says what to count.
+py() {
+    local log=build/pytest.log rc=0
+    /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@" | tee "$log" || rc=$?
+    tail -1 "$log" | awk -v rc=$rc '{ for (i = 2; i <= NF; i++) {
+        if ($i ~ /^passed/) p = $(i - 1); else if ($i ~ /^(failed|errors?),?$/) f += $(i - 1) } }
+        END { print p + 0, (f + 0) ? f : (rc ? 1 : 0) }' >>"$TEST_TOTALS"
+    return $rc
+}
+build() { make -s -j3 "$@" skald unit-bins; }
 asan_tests() {
-    make -s -j2 VARIANT=asan skald unit-bins && units VARIANT=asan
-    SKALD_BIN=$PWD/build/asan/skald $py tests/cmd tests/faults -m "not slow"
+    local rc=0
+    export UBSAN_OPTIONS=print_stacktrace=1
+    build VARIANT=asan || return 1
+    # shellcheck disable=SC2046
+    utils/units.py $(make -s VARIANT=asan list-unit) || rc=1
+    SKALD_BIN=$PWD/build/asan/skald py tests/cmd tests/faults -m "not slow" || rc=1
+    return $rc
 }
+# The folders with threads; of vec/ only the test that has some, for the others take minutes and would show nothing.
 tsan_tests() {
-    make -s -j2 VARIANT=tsan skald unit-bins
-    for t in $(make -s VARIANT=tsan list-unit | tr ' ' '\n' | grep -E '/(io|vec|net|llm|script|persist|flow)/'); do
-        TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/tsan.supp" "$t" >build/unit.log 2>&1 || { cat build/unit.log; echo "$t failed"; return 1; }
-    done
-    TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/tsan.supp" SKALD_BIN=$PWD/build/tsan/skald $py tests/cmd -m "threads"
+    local rc=0 programs
+    export TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/tsan.supp"
+    build VARIANT=tsan || return 1
+    programs=$(make -s VARIANT=tsan list-unit | tr ' ' '\n' | grep -E '/((io|net|llm|script|persist|flow)/|vec/test_threads)')
+    # shellcheck disable=SC2086
+    utils/units.py $programs || rc=1
+    SKALD_BIN=$PWD/build/tsan/skald py tests/cmd -m threads || rc=1
+    return $rc
 }
+
 case "${1:-all}" in
 asan) step "address and undefined-behaviour sanitizers" asan_tests ;;
 tsan) step "thread sanitizer" tsan_tests ;;
 all)
     step "checks and unit tests" make -s check
-    step "commands over RESP" $py tests/cmd
-    step "clients" $py tests/clients
-    step "faults" $py tests/faults
+    step "commands over RESP" py tests/cmd
+    step "clients" py tests/clients
+    step "faults" py tests/faults
     step "address and undefined-behaviour sanitizers" asan_tests
     step "thread sanitizer" tsan_tests
-    step "fuzzing" make -s fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-4}"
-    echo "all tests passed in $SECONDS s"
+    step "fuzzing" make -s -j3 fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-4}"
+    ;;
+*)
+    echo "usage: utils/test.sh [asan|tsan]" >&2
+    exit 2
     ;;
 esac
+echo "=== all of it: $SECONDS s${failed_steps:+, failed:$(printf ' [%s]' "${failed_steps[@]}")}"
+# A step that failed without a count (a check, a build) is one failure.
+read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$TEST_TOTALS")
+[ "$failed" -ge ${#failed_steps[@]} ] || failed=${#failed_steps[@]}
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -374,7 +374,10 @@ void store_rehash_cycle(struct store *s, int64_t budget_us)
 {
     int64_t end = clock_mono_us() + budget_us;
     for (int i = 0; i < s->ndbs; i++)
-        while (dict_rehash(&s->dbs[i].keys, 100) | dict_rehash(&s->dbs[i].expires, 100))
-            if (clock_mono_us() > end)
+        for (bool keys = true, expires = true; keys || expires;) {
+            keys = dict_rehash(&s->dbs[i].keys, 100);
+            expires = dict_rehash(&s->dbs[i].expires, 100);
+            if ((keys || expires) && clock_mono_us() > end)
                 return;
+        }
 }

@@ -10,6 +10,13 @@
 #include "base/rng.h"
 #include "vec/vec.h"
 
+/* How much of something: a quarter under the sanitizers, which take ten times as long and look at other things. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LIGHTER(n) ((n) / 4)
+#else
+#define LIGHTER(n) (n)
+#endif
+
 struct naive {
     uint32_t slots, dim; /* element i is called "e<i>" */
     bool *live;

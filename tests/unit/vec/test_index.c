@@ -233,7 +233,7 @@ static void random_operations(void **state)
         uint32_t compared = 0;
         for (uint32_t e = 0; e < shape[i].slots * 4 / 5; e++)
             put(v, n, &r, e);
-        for (uint32_t op = 0; op < shape[i].ops; op++) {
+        for (uint32_t op = 0; op < LIGHTER(shape[i].ops); op++) {
             change(v, n, &r, op / 1000 % 2 ? 5 : 2);
             if (op % 20 == 0) {
                 compare(v, n, &r, shape[i].metric, &recall);

@@ -9,7 +9,7 @@
 #include "vec/filter.h"
 #include "naive.h"
 
-#define N   10000
+#define N   LIGHTER(10000)
 #define Q   100
 #define DIM 128
 
