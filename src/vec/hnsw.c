@@ -343,7 +343,10 @@ static bool enter_at_upper(struct vec_index *v)
     const struct area *a = &v->space.area[AREA_UPPER];
     for (uint64_t u = 1; u < a->d.used; u++) {
         struct upper *x = vec_upper(v, (uint32_t)u);
-        if (x->node && x->level > (best >> 32) && x->node < vec_top(v) && NODE_KIND(vec_state(v, x->node)) == NODE_LIVE)
+        if (x->level >= VEC_MAX_LEVELS) /* as the way in it would be walked down level by level */
+            vec_set_damaged(v);
+        else if (x->node && x->level > (best >> 32) && x->node < vec_top(v) &&
+                 NODE_KIND(vec_state(v, x->node)) == NODE_LIVE)
             best = (uint64_t)x->level << 32 | x->node;
     }
     if (best)

@@ -323,6 +323,25 @@ static void exercise(struct vec_index *v, struct rng *r)
     vec_verify(v, &err);
 }
 
+/* Whatever the units of the upper levels say their level is, the way in has one that can be walked. */
+static void damaged_levels_are_no_way_in(void **state)
+{
+    struct rng r;
+    rng_seed(&r, 12);
+    struct vec_index *v = make(24, VEC_L2, VEC_HNSW);
+    change(v, &r, 1500, 2200);
+    uint64_t units = v->space.area[AREA_UPPER].d.used;
+    assert_true(units > 10);
+    for (uint64_t u = 1; u < units; u++)
+        vec_upper(v, (uint32_t)u)->level = UINT32_MAX - 3;
+    for (uint32_t e = 0; e < 1500; e++) {
+        char t[16];
+        vec_remove(v, naive_name(e, t));
+        assert_true(ENTRY_LEVEL(atomic_load(&v->entry)) >= 0 && ENTRY_LEVEL(atomic_load(&v->entry)) < VEC_MAX_LEVELS);
+    }
+    drop(v);
+}
+
 static void damage_is_refused_or_survived(void **state)
 {
     struct rng r;
@@ -482,6 +501,7 @@ int main(void)
             cmocka_unit_test(reopened_is_equal),
             cmocka_unit_test(writing_goes_on_meanwhile),
             cmocka_unit_test(crash_at_every_step),
+            cmocka_unit_test(damaged_levels_are_no_way_in),
             cmocka_unit_test(damage_is_refused_or_survived),
             cmocka_unit_test(failed_write_keeps_the_old_one),
             cmocka_unit_test(a_drop_leaves_the_open_index),
