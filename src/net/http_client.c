@@ -1,7 +1,7 @@
 /* The outbound HTTP client on libcurl's multi interface.
  *
  *     loop                                   worker thread (one multi handle each)
- *     http_start ──► inbox (mutex) ──wakeup──► curl_multi_poll / perform
+ *     http_start ──► inbox (mutex) ──wakeup──► epoll / socket_action
  *     callbacks ◄── outbox (mutex) ◄─loop_post─┘ head, piece, end messages
  *
  * Built for a thousand model streams at once, each a small piece every few milliseconds: a round of the worker puts all
@@ -21,6 +21,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <unistd.h>
+#include <sys/eventfd.h>
+#include <sys/epoll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +38,7 @@
 #define HOST_MAX   128
 #define CONNECT_MS 10000
 #define TIMEOUT_MS 600000
-#define IDLE_MAX   256 /* connections a worker keeps open for later calls */
+#define IDLE_MAX   2048 /* connections a worker keeps open for later calls: a wave of a thousand finds the last one's */
 #define REPLY_MAX  (64u << 20)
 
 enum msg_kind { MSG_HEAD, MSG_PIECE, MSG_END };
@@ -61,6 +64,8 @@ struct outbox {
 struct worker {
     pthread_t thread;
     CURLM *multi;
+    int epoll, wake; /* wake is an eventfd: the inbox has something */
+    int64_t due_ms;  /* when libcurl wants its timers looked at, monotonic; -1: never */
     struct http_client *client;
     pthread_mutex_t lock; /* inbox, stop */
     struct list inbox;
@@ -535,15 +540,79 @@ static void reap(struct worker *w)
     }
 }
 
+/* libcurl says which sockets it waits for and until when; only those that are ready are looked at, so a thousand calls
+ * cost no more a step than ten (curl_multi_poll and _perform would walk all of them each time). */
+static int on_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *known)
+{
+    struct worker *w = arg;
+    struct epoll_event ev = {.data.fd = s};
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(w->epoll, EPOLL_CTL_DEL, s, NULL);
+        curl_multi_assign(w->multi, s, NULL);
+        return 0;
+    }
+    if (what & CURL_POLL_IN)
+        ev.events |= EPOLLIN;
+    if (what & CURL_POLL_OUT)
+        ev.events |= EPOLLOUT;
+    if (epoll_ctl(w->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s, &ev) < 0 && errno == (known ? ENOENT : EEXIST))
+        epoll_ctl(w->epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s, &ev);
+    curl_multi_assign(w->multi, s, w);
+    return 0;
+}
+
+static int on_timer(CURLM *multi, long ms, void *arg)
+{
+    struct worker *w = arg;
+    w->due_ms = ms < 0 ? -1 : clock_mono_ms() + ms;
+    return 0;
+}
+
+static void wake(struct worker *w)
+{
+    uint64_t one = 1;
+    while (write(w->wake, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+static void act(struct worker *w, const struct epoll_event *ev)
+{
+    int running, flags = 0;
+    uint64_t count;
+    if (ev->data.fd == w->wake) {
+        if (read(w->wake, &count, sizeof count) < 0) {
+            /* nothing to read: somebody was faster, and the inbox is looked at anyway */
+        }
+        return;
+    }
+    if (ev->events & EPOLLIN)
+        flags |= CURL_CSELECT_IN;
+    if (ev->events & EPOLLOUT)
+        flags |= CURL_CSELECT_OUT;
+    if (ev->events & (EPOLLERR | EPOLLHUP))
+        flags |= CURL_CSELECT_ERR;
+    curl_multi_socket_action(w->multi, ev->data.fd, flags, &running);
+}
+
+#define EVENTS      256
+#define LONGEST_NAP 60000
+
 static void *work(void *arg)
 {
     struct worker *w = arg;
+    struct epoll_event ready[EVENTS];
     pthread_setname_np(pthread_self(), "skald-http");
     while (read_inbox(w)) {
         int running;
-        curl_multi_perform(w->multi, &running);
+        int64_t nap = w->due_ms < 0 ? LONGEST_NAP : w->due_ms - clock_mono_ms();
+        int n = epoll_wait(w->epoll, ready, EVENTS, (int)(nap < 0 ? 0 : nap < LONGEST_NAP ? nap : LONGEST_NAP));
+        for (int i = 0; i < n; i++)
+            act(w, &ready[i]);
+        if (w->due_ms >= 0 && clock_mono_ms() >= w->due_ms) {
+            w->due_ms = -1;
+            curl_multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        }
         reap(w);
-        curl_multi_poll(w->multi, NULL, 0, 60000, NULL);
     }
     list_each_safe (n, &w->calls)
         finish(list_entry(n, struct http_call, link), CURLE_OK, true);
@@ -564,7 +633,7 @@ static void command(struct http_call *c, enum command_kind kind)
     list_add_tail(&w->inbox, &cmd->link);
     pthread_mutex_unlock(&w->lock);
     if (first)
-        curl_multi_wakeup(w->multi);
+        wake(w);
 }
 
 static void deliver_piece(struct http_call *c, struct slice bytes)
@@ -725,6 +794,34 @@ static void start_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static bool open_worker(struct worker *w)
+{
+    w->due_ms = -1;
+    w->multi = curl_multi_init();
+    w->epoll = epoll_create1(EPOLL_CLOEXEC);
+    w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event ev = {.events = EPOLLIN, .data.fd = w->wake};
+    if (!w->multi || w->epoll < 0 || w->wake < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake, &ev) < 0)
+        return false;
+    curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_MAX);
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
+    return true;
+}
+
+/* libcurl closes its connections first, and speaks to epoll while it does. */
+static void close_worker(struct worker *w)
+{
+    curl_multi_cleanup(w->multi);
+    if (w->epoll >= 0)
+        close(w->epoll);
+    if (w->wake >= 0)
+        close(w->wake);
+    pthread_mutex_destroy(&w->lock);
+}
+
 int http_client_create(struct http_client **out, struct loop *l, int threads, struct err *err)
 {
     assert(threads >= 1);
@@ -741,12 +838,9 @@ int http_client_create(struct http_client **out, struct loop *l, int threads, st
         pthread_mutex_init(&w->lock, NULL);
         list_init(&w->inbox);
         list_init(&w->calls);
-        w->multi = curl_multi_init();
-        curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_MAX);
-        int r = w->multi ? pthread_create(&w->thread, NULL, work, w) : ENOMEM;
+        int r = open_worker(w) ? pthread_create(&w->thread, NULL, work, w) : ENOMEM;
         if (r != 0) {
-            curl_multi_cleanup(w->multi);
-            pthread_mutex_destroy(&w->lock);
+            close_worker(w);
             http_client_destroy(c);
             return err_set(err, ERR_GENERIC, "cannot start a thread for outbound calls: %s", strerror(r));
         }
@@ -760,7 +854,7 @@ static void stop_worker(struct worker *w)
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_mutex_unlock(&w->lock);
-    curl_multi_wakeup(w->multi);
+    wake(w);
     pthread_join(w->thread, NULL);
 }
 
@@ -782,8 +876,7 @@ void http_client_destroy(struct http_client *c)
         }
     }
     for (int i = 0; i < c->nworkers; i++) {
-        curl_multi_cleanup(c->workers[i].multi);
-        pthread_mutex_destroy(&c->workers[i].lock);
+        close_worker(&c->workers[i]);
     }
     if (posted)
         c->out->orphan = true; /* the drain on its way frees it */

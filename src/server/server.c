@@ -188,7 +188,7 @@ static void on_hangup(void *arg, int signum)
 static void raise_descriptors(void)
 {
     struct rlimit lim;
-    rlim_t want = (rlim_t)listen_maxclients + 128;
+    rlim_t want = (rlim_t)listen_maxclients + 128 + 4096; /* clients, files, connections to model providers */
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= want)
         return;
     lim.rlim_cur = lim.rlim_max < want ? lim.rlim_max : want;
