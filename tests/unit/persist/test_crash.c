@@ -52,7 +52,8 @@ static void be_the_victim(int to, enum file_engine engine, const struct model *f
     open_journal(false);
     for (;;) {
         for (int i = 0; i < 3 && tail - head < 256; i++) {
-            struct promise p = {.db = (int)(v % 2), .k = (int)(v % KEYS), .v = ++v};
+            struct promise p = {.db = (int)(v % 2), .k = (int)(v % KEYS), .v = v + 1};
+            v++;
             p.lsn = set(p.db, p.k, p.v);
             queue[tail++ % 256] = p;
         }
