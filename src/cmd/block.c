@@ -263,11 +263,6 @@ bool block_unblock(struct call *c, bool error)
     return false;
 }
 
-size_t block_count(void)
-{
-    return waiting;
-}
-
 /* ---- waking ---- */
 
 void block_touched(struct db *db, struct slice key)

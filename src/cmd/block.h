@@ -30,6 +30,5 @@ void block_serve(void);
 
 /* CLIENT UNBLOCK: ends the wait as its timeout would, or with an error. False when the call waits for no key. */
 bool block_unblock(struct call *c, bool error);
-size_t block_count(void); /* calls that wait: blocked_clients */
 
 #endif

@@ -105,11 +105,6 @@ static struct parked *parked_of(struct call *c)
     return f->parked;
 }
 
-bool call_is_orphan(const struct call *c)
-{
-    return c->client == NULL;
-}
-
 void call_orphan(struct call *c)
 {
     struct parked *p = parked_of(c);

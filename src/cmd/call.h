@@ -59,7 +59,6 @@ void call_no_effect(struct call *c);
  * Not allowed when CALL_ATOMIC is set. */
 struct call *call_park(struct call *c, void (*cancel)(struct call *c, void *arg), void *arg);
 void call_resume(struct call *c); /* the reply is written; frees c */
-bool call_is_orphan(const struct call *c); /* the client is gone or gave up: no need to hurry */
 
 /* Blocks until one of the keys may be ready. `retry` is called (with argv as they were) each time one of them was
  * touched by somebody, first come first served; it replies and returns true when it could serve, false to wait on.

@@ -3,6 +3,7 @@
  * A key is made only once its first field is sure to be set, and deleted with its last one: an empty hash is never
  * seen. */
 #include "cmd/cmd.h"
+#include "cmd/drawn.h"
 
 #include <math.h>
 
@@ -422,25 +423,19 @@ static void random_by_pass(struct call *c, struct obj *o, size_t n, bool values)
 /* A small sample of a large table: draw again what was drawn before. A field is known by where its bytes are. */
 static void random_by_draws(struct call *c, struct obj *o, size_t n, bool values)
 {
-    size_t slots = 16;
-    while (slots < n * 2)
-        slots *= 2;
-    const char **seen = mem_zero(slots * sizeof *seen);
+    struct drawn drawn;
+    drawn_init(&drawn, n);
     reply_random_head(c, n, values);
     while (n) {
         struct slice f, v;
         char ftmp[NUM_I64_MAX], vtmp[NUM_I64_MAX];
         hash_random(o, &c->db->store->rng, &f, &v, ftmp, vtmp);
-        size_t at = ((uintptr_t)f.p >> 4) * 0x9e3779b97f4a7c15ULL >> 20 & (slots - 1);
-        while (seen[at] && seen[at] != f.p)
-            at = (at + 1) & (slots - 1);
-        if (seen[at])
+        if (!drawn_add(&drawn, f.p))
             continue;
-        seen[at] = f.p;
         reply_random(c, f, v, values);
         n--;
     }
-    mem_free(seen);
+    drawn_release(&drawn);
 }
 
 #define RANDOM_MAX ((int64_t)1 << 26) /* more repeats than this in one answer are a mistake, and would be gigabytes */

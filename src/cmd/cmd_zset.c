@@ -2,6 +2,7 @@
  *
  * A key is made only once its first member is sure to be added, and deleted with its last one. */
 #include "cmd/cmd_zset.h"
+#include "cmd/drawn.h"
 
 #include "base/mem.h"
 #include "cmd/families.h"
@@ -372,26 +373,20 @@ static void random_by_pass(struct call *c, struct obj *o, size_t n, bool scores)
 /* A small sample of a large skip list: draw again what was drawn before. A member is known by where its bytes are. */
 static void random_by_draws(struct call *c, struct obj *o, size_t n, bool scores)
 {
-    size_t slots = 16;
-    while (slots < n * 2)
-        slots *= 2;
-    const char **seen = mem_zero(slots * sizeof *seen);
+    struct drawn drawn;
+    drawn_init(&drawn, n);
     zset_reply_head(c, n, scores);
     while (n) {
         struct slice member;
         double score;
         char tmp[NUM_I64_MAX];
         zset_random(o, &c->db->store->rng, &member, &score, tmp);
-        size_t at = ((uintptr_t)member.p >> 4) * 0x9e3779b97f4a7c15ULL >> 20 & (slots - 1);
-        while (seen[at] && seen[at] != member.p)
-            at = (at + 1) & (slots - 1);
-        if (seen[at])
+        if (!drawn_add(&drawn, member.p))
             continue;
-        seen[at] = member.p;
         zset_reply_member(c, member, score, scores);
         n--;
     }
-    mem_free(seen);
+    drawn_release(&drawn);
 }
 
 #define RANDOM_MAX ((int64_t)1 << 26) /* more repeats than this in one answer are a mistake, and would be gigabytes */

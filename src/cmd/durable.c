@@ -57,11 +57,6 @@ bool durable_enabled(void)
     return journal || (appendonly && dispatch_store()->loading);
 }
 
-struct file_io *durable_files(void)
-{
-    return files;
-}
-
 void durable_add_registry(int (*emit)(durable_write *write, void *to))
 {
     if (nregistries < MAX_REGISTRIES)

@@ -38,6 +38,5 @@ bool durable_enabled(void);     /* is there a journal, or will there be one afte
 uint64_t durable_lsn(void);        /* journal position after the last effect; 0 without a journal */
 uint64_t durable_synced_lsn(void); /* what is on disk */
 uint64_t durable_released_lsn(void); /* what a crash of the process cannot lose; without a journal, everything */
-struct file_io *durable_files(void);
 
 #endif

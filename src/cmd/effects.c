@@ -91,11 +91,6 @@ void effects_add(int db, int argc, const struct slice *argv)
         emit(db, argc, argv);
 }
 
-size_t effects_waiting(void)
-{
-    return group.n;
-}
-
 struct effects *effects_list_add(struct effects *list, int db, int argc, const struct slice *argv)
 {
     if (!list)

@@ -14,7 +14,6 @@ void effects_add_sink(effects_sink *sink, void *arg); /* called in order, for ev
 void effects_begin(void);
 void effects_end(void);
 void effects_add(int db, int argc, const struct slice *argv); /* copied when it has to wait */
-size_t effects_waiting(void);                                 /* effects gathered in the open group */
 
 /* A list of effects that a parked call keeps until it resumes. */
 struct effects;

@@ -518,11 +518,6 @@ size_t conn_query_bytes(const struct conn *c)
     return c->in.len - c->in_at;
 }
 
-size_t conn_query_room(const struct conn *c)
-{
-    return c->in.cap - c->in.len;
-}
-
 size_t conn_out_bytes(const struct conn *c)
 {
     return c->out.len + c->sending.len;
@@ -544,7 +539,3 @@ uint64_t conn_out_total(const struct conn *c)
     return c->out_total;
 }
 
-int64_t conn_idle_ms(const struct conn *c)
-{
-    return clock_mono_ms() - c->last_in_ms;
-}

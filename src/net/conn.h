@@ -63,14 +63,11 @@ void conn_close(struct conn *c);      /* now; closed() follows, not from inside 
 bool conn_closing(const struct conn *c);
 void conn_set_pubsub(struct conn *c, bool on); /* which class of output limits applies */
 struct sock *conn_sock(struct conn *c);
-/* Figures for CLIENT LIST. conn_query_room is what the query buffer could still take without growing, conn_memory all
- * that the connection has allocated. */
+/* Figures for CLIENT LIST; conn_memory is all that the connection has allocated. */
 size_t conn_query_bytes(const struct conn *c);
-size_t conn_query_room(const struct conn *c);
 size_t conn_out_bytes(const struct conn *c);
 size_t conn_memory(const struct conn *c);
 uint64_t conn_in_total(const struct conn *c);
 uint64_t conn_out_total(const struct conn *c);
-int64_t conn_idle_ms(const struct conn *c); /* since the last byte from the peer */
 
 #endif

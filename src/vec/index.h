@@ -213,9 +213,7 @@ int vec_config_check(struct vec_config *c, struct err *err); /* fills defaults i
 struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size);
 void vec_free(struct vec_index *v);
 
-/* Nodes: numbers from the free list or from the end; their records are zero but for meta.name and so on that the taker
- * sets. */
-int vec_node_take(struct vec_index *v, int level, uint32_t *node, struct err *err);
+/* Nodes: their numbers come from the free list or from the end. */
 void vec_node_retire(struct vec_index *v, uint32_t node);
 void vec_reclaim(struct vec_index *v, int most); /* moves what no reader can see any more to the free lists */
 int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const float *stored, float norm,
