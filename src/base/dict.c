@@ -112,14 +112,28 @@ struct place {
     int slot, table;
 };
 
+/* Bits of the slots whose tag may be this one: bit 8 * (i + 1) + 7 stands for slot i. The seven tags are compared at
+ * once; a slot right above one that agrees may be given though it does not (the borrow), which the caller's own look
+ * at the key finds out. */
+static inline uint64_t tags_like(const struct dict_bucket *b, uint8_t tag)
+{
+    uint64_t head;
+    memcpy(&head, b, sizeof head);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    head = __builtin_bswap64(head);
+#endif
+    uint64_t x = head ^ tag * 0x0101010101010101ULL;
+    return (x - 0x0101010101010101ULL) & ~x & 0x8080808080808000ULL;
+}
+
 static bool find_in(struct dict *d, int t, uint64_t h, struct slice key, struct place *at)
 {
     struct dict_bucket *head = &d->table[t][index_of(d, t, h)];
     uint8_t tag = tag_of(h);
     for (struct dict_bucket *b = head; b; b = next_of(b))
-        for (unsigned bits = entries_of(b); bits; bits &= bits - 1) {
-            int i = __builtin_ctz(bits);
-            if (b->tag[i] == tag && same_key(d, b->slot[i], key)) {
+        for (uint64_t like = tags_like(b, tag); like; like &= like - 1) {
+            int i = __builtin_ctzll(like) / 8 - 1;
+            if ((entries_of(b) >> i & 1) && same_key(d, b->slot[i], key)) {
                 *at = (struct place){head, b, i, t};
                 return true;
             }
@@ -177,6 +191,17 @@ static void finish_resize(struct dict *d)
 
 static void maybe_shrink(struct dict *d);
 
+/* What the next step will read: its entries, whose keys are hashed again, and the bucket after that. */
+static void prefetch_step(const struct dict *d)
+{
+    size_t n = buckets(d, 0);
+    if (d->moved + 1 < n)
+        __builtin_prefetch(&d->table[0][d->moved + 1]);
+    const struct dict_bucket *b = &d->table[0][d->moved];
+    for (unsigned bits = entries_of(b); bits; bits &= bits - 1)
+        __builtin_prefetch(b->slot[__builtin_ctz(bits)]);
+}
+
 static void move_bucket(struct dict *d)
 {
     struct dict_bucket *head = &d->table[0][d->moved];
@@ -196,6 +221,8 @@ static void move_bucket(struct dict *d)
     if (++d->moved == buckets(d, 0)) {
         finish_resize(d);
         maybe_shrink(d); /* removals during the resize may have left too large a table */
+    } else {
+        prefetch_step(d);
     }
 }
 
@@ -255,26 +282,66 @@ void dict_reserve(struct dict *d, size_t n)
         resize(d, bits);
 }
 
-void **dict_find_slot(struct dict *d, struct slice key)
+uint64_t dict_hash(const struct dict *d, struct slice key)
+{
+    return hash_key(d, key);
+}
+
+void dict_prefetch(const struct dict *d, uint64_t h)
+{
+    for (int t = 0; t < 2; t++)
+        if (d->count[t])
+            __builtin_prefetch(&d->table[t][index_of(d, t, h)]);
+}
+
+void *dict_guess(const struct dict *d, uint64_t h)
+{
+    for (int t = 0; t < 2; t++) {
+        if (!d->count[t])
+            continue;
+        const struct dict_bucket *b = &d->table[t][index_of(d, t, h)];
+        for (uint64_t like = tags_like(b, tag_of(h)); like; like &= like - 1) {
+            int i = __builtin_ctzll(like) / 8 - 1;
+            if (entries_of(b) >> i & 1)
+                return b->slot[i];
+        }
+    }
+    return NULL;
+}
+
+static void **find_slot(struct dict *d, struct slice key, uint64_t h)
 {
     struct place at;
-    if (dict_count(d) == 0)
-        return NULL;
     step(d);
-    return find(d, hash_key(d, key), key, &at) ? &at.b->slot[at.slot] : NULL;
+    return find(d, h, key, &at) ? &at.b->slot[at.slot] : NULL;
+}
+
+void **dict_find_slot(struct dict *d, struct slice key)
+{
+    return dict_count(d) ? find_slot(d, key, hash_key(d, key)) : NULL;
+}
+
+void *dict_find_hashed(struct dict *d, struct slice key, uint64_t h)
+{
+    void **slot = dict_count(d) ? find_slot(d, key, h) : NULL;
+    return slot ? *slot : NULL;
 }
 
 void *dict_find(struct dict *d, struct slice key)
 {
-    void **slot = dict_find_slot(d, key);
-    return slot ? *slot : NULL;
+    return dict_count(d) ? dict_find_hashed(d, key, hash_key(d, key)) : NULL;
+}
+
+void dict_add_hashed(struct dict *d, void *entry, uint64_t h)
+{
+    step(d);
+    maybe_grow(d);
+    place_entry(d, d->table[1] ? 1 : 0, h, entry);
 }
 
 void dict_add(struct dict *d, void *entry)
 {
-    step(d);
-    maybe_grow(d);
-    place_entry(d, d->table[1] ? 1 : 0, hash_key(d, d->type->key(entry)), entry);
+    dict_add_hashed(d, entry, hash_key(d, d->type->key(entry)));
 }
 
 /* Takes the chain's last entry into the hole, and gives the last bucket back when that emptied it. */

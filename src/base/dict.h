@@ -42,6 +42,14 @@ void dict_init(struct dict *d, const struct dict_type *type);
 void dict_release(struct dict *d); /* frees entries when the type has free; back to empty */
 
 void *dict_find(struct dict *d, struct slice key); /* NULL when absent */
+uint64_t dict_hash(const struct dict *d, struct slice key);
+void *dict_find_hashed(struct dict *d, struct slice key, uint64_t hash); /* the same for who knows the key's hash */
+void dict_add_hashed(struct dict *d, void *entry, uint64_t hash);
+/* Looking several keys up at once: their buckets are asked for first, then what dict_guess finds in them, then the
+ * lookups find everything in the cache. dict_guess reads the bucket only: the entry it gives is one of d's and nearly
+ * always the one with this hash; NULL when there is none. */
+void dict_prefetch(const struct dict *d, uint64_t hash);
+void *dict_guess(const struct dict *d, uint64_t hash);
 /* Where the pointer to the entry is kept, so that an entry that was re-allocated (same key) can be replaced; valid until
  * the next call on d. NULL when absent. */
 void **dict_find_slot(struct dict *d, struct slice key);

@@ -8,21 +8,33 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A thread adds to its own cell, so that the hot path has no shared cache line. Cells are never freed: a thread that
- * ends leaves its balance behind (which may be negative when its memory was freed elsewhere). */
+/* A thread adds to its own cell, so that the hot path has neither a shared cache line nor a locked instruction. The last
+ * cell is for all threads that found no cell of their own. Cells are never freed: a thread that ends leaves its balance
+ * behind (which may be negative when its memory was freed elsewhere). */
 #define MEM_CELLS 64
 
-static struct {
+struct cell {
     _Alignas(64) atomic_long bytes;
-} cells[MEM_CELLS];
+};
+static struct cell cells[MEM_CELLS];
 static atomic_uint next_cell;
-static _Thread_local unsigned my_cell;
+static _Thread_local struct cell *my_cell;
 
-static void count(long delta)
+static struct cell *take_cell(void)
 {
-    if (!my_cell)
-        my_cell = 1 + atomic_fetch_add_explicit(&next_cell, 1, memory_order_relaxed) % MEM_CELLS;
-    atomic_fetch_add_explicit(&cells[my_cell - 1].bytes, delta, memory_order_relaxed);
+    unsigned n = atomic_fetch_add_explicit(&next_cell, 1, memory_order_relaxed);
+    return my_cell = &cells[n < MEM_CELLS - 1 ? n : MEM_CELLS - 1];
+}
+
+static inline void count(long delta)
+{
+    struct cell *c = my_cell ? my_cell : take_cell();
+    if (c == &cells[MEM_CELLS - 1]) {
+        atomic_fetch_add_explicit(&c->bytes, delta, memory_order_relaxed);
+    } else {
+        long now = atomic_load_explicit(&c->bytes, memory_order_relaxed);
+        atomic_store_explicit(&c->bytes, now + delta, memory_order_relaxed);
+    }
 }
 
 static void die(size_t n)

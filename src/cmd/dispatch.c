@@ -92,9 +92,10 @@ static bool web_request(struct client *c, struct slice word)
     return true;
 }
 
-static struct cmd_entry *lookup(struct client *c, int argc, const struct slice *argv)
+/* known: what table_find says of argv[0], when somebody has asked already; else NULL. */
+static struct cmd_entry *lookup(struct client *c, int argc, const struct slice *argv, const struct cmd_entry *known)
 {
-    struct cmd_entry *e = table_find(argv[0]);
+    struct cmd_entry *e = known ? (struct cmd_entry *)known : table_find(argv[0]);
     if (!e) {
         if (!web_request(c, argv[0]))
             unknown_command(c, argc, argv);
@@ -124,7 +125,15 @@ static struct cmd_entry *lookup(struct client *c, int argc, const struct slice *
 /* A transaction is held to the disk and memory checks of what was queued in it, at EXEC. */
 static unsigned flags_to_check(const struct client *c, const struct cmd *cmd)
 {
-    return slice_is(slice_str(cmd->name), "exec") ? multi_flags(c) : cmd->flags;
+    return (c->flags & CLIENT_MULTI) && slice_is(slice_str(cmd->name), "exec") ? multi_flags(c) : cmd->flags;
+}
+
+/* Whether anything at all may stand against this command: a look at a few words in place of the checks one by one. A new
+ * check needs its condition here, too. */
+static inline bool may_be_refused(const struct client *c, const struct cmd *cmd)
+{
+    return !c->authed || (c->flags & CLIENT_MULTI) || c->sub || store->loading ||
+           (cmd->flags & (CMD_DENYOOM | CMD_WRITE | CMD_REGISTRY | CMD_MODEL));
 }
 
 /* True when the command may run; otherwise the reply says why not. */
@@ -183,13 +192,13 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
         .reply = &c->reply,
         .flags = flags,
         .lsn = lsn,
-        .start_us = clock_mono_us(),
+        .start_us = flags & CALL_INTERNAL ? clock_sample() : clock_sampled_us(),
         .park = &frame,
     };
     uint64_t dirty = store->dirty;
     bool top = store->command_ms == 0;
     if (top)
-        store->command_ms = clock_wall_ms();
+        store->command_ms = clock_sampled_wall_ms();
     effects_begin();
     e->cmd->run(&call);
     monitor_show(c, e->cmd, argc, argv);
@@ -207,13 +216,13 @@ void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
     const struct cmd *cmd = e->cmd;
     if ((cmd->flags & CMD_WRITE) && !(c->flags & (CALL_NO_EFFECT | CALL_REPLAY | CALL_PARKED)) &&
         store->dirty != dirty_before)
-        effects_add(c->db->id, c->argc, c->argv);
+        effects_add_last(c->db->id, c->argc, c->argv);
     if (c->reply->errors) {
         e->failed++;
         dispatch_stats.errors++;
     }
     e->calls++;
-    int64_t us = clock_mono_us() - c->start_us;
+    int64_t us = clock_sample() - c->start_us; /* and the next command of a pipeline begins now */
     e->usec += (uint64_t)us;
     if (!(c->flags & (CALL_INTERNAL | CALL_REPLAY)))
         slowlog_note(c, c->flags & CALL_PARKED ? 0 : us); /* waiting is not slowness */
@@ -231,17 +240,19 @@ static bool is_subscription(const struct cmd *cmd)
     return (cmd->flags & CMD_PUBSUB) && (cmd->flags & CMD_SUBSCRIBED);
 }
 
-void dispatch_command(struct client *c, int argc, struct slice *argv)
+void dispatch_request(struct client *c, const struct resp_request *r)
 {
+    int argc = r->argc;
+    const struct slice *argv = r->argv;
     c->reply.errors = 0;
-    c->last_ms = clock_mono_ms();
+    c->last_ms = clock_sampled_us() / 1000;
     c->commands++;
     if (c->flags & CLIENT_REPLY_SKIP_NEXT)
         c->flags = (c->flags & ~CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP;
     size_t before = c->reply.out->len;
     bool held = push_hold(c);
-    struct cmd_entry *e = lookup(c, argc, argv);
-    if (!e || !admit(c, e)) {
+    struct cmd_entry *e = lookup(c, argc, argv, r->what);
+    if (!e || (may_be_refused(c, e->cmd) && !admit(c, e))) {
         refuse(c, e);
         if (slice_is(argv[0], "exec"))
             multi_abort(c, before);
@@ -250,9 +261,14 @@ void dispatch_command(struct client *c, int argc, struct slice *argv)
         reply_status(&c->reply, "QUEUED");
     } else {
         c->last_cmd = e->name;
+        if (r->hashed && e == r->what) {
+            store->known.key = argv[e->cmd->first];
+            store->known.hash = r->hash;
+        }
         run(c, e, argc, argv, c->flags & CLIENT_INTERNAL ? CALL_INTERNAL : 0, 0);
         if (!c->parked && dispatch_gates.after_write)
             dispatch_gates.after_write(c, e->cmd);
+        store->known.key.len = SIZE_MAX;
         block_serve();
     }
     if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) {
@@ -269,11 +285,16 @@ void dispatch_command(struct client *c, int argc, struct slice *argv)
     }
 }
 
+void dispatch_command(struct client *c, int argc, struct slice *argv)
+{
+    dispatch_request(c, &(struct resp_request){.argc = argc, .argv = argv});
+}
+
 void dispatch_queued(struct client *c, int argc, const struct slice *argv)
 {
     unsigned errors = c->reply.errors;
     c->reply.errors = 0;
-    struct cmd_entry *e = lookup(c, argc, argv);
+    struct cmd_entry *e = lookup(c, argc, argv, NULL);
     if (e && (e->cmd->flags & CMD_MODEL))
         reply_errorf(&c->reply, "STATE %s calls a model and cannot run here", e->name);
     else if (e)
@@ -294,7 +315,7 @@ int dispatch_replay(int db, int argc, const struct slice *argv, uint64_t lsn, st
     buf_clear(&out);
     self->db = &store->dbs[db];
     self->reply = (struct reply){.out = &out, .resp = 2};
-    struct cmd_entry *e = lookup(self, argc, argv);
+    struct cmd_entry *e = lookup(self, argc, argv, NULL);
     if (e)
         run(self, e, argc, argv, CALL_ATOMIC | CALL_INTERNAL | CALL_REPLAY, lsn);
     if (out.len && out.p[0] == '-') {

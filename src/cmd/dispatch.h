@@ -31,6 +31,7 @@ struct store *dispatch_store(void);
 
 /* One command line from a connection (or from an internal client). */
 void dispatch_command(struct client *c, int argc, struct slice *argv);
+void dispatch_request(struct client *c, const struct resp_request *r); /* the same, with what was found out ahead */
 /* One command of a transaction, at EXEC: runs with CALL_ATOMIC. */
 void dispatch_queued(struct client *c, int argc, const struct slice *argv);
 /* One effect of the journal. MULTI and EXEC are resolved by the caller. A reply that is an error is err. */

@@ -192,6 +192,7 @@ static int open_journal(bool fresh, struct err *err)
 {
     struct journal_options o = options();
     int rc = journal_open(&journal, loop, files, pool, &o, fresh, err);
+    effects_mute(journal_sink, journal == NULL);
     if (rc < 0)
         return rc;
     on_advance = (struct journal_hook){.fn = release_held};
@@ -209,6 +210,7 @@ int durable_open(struct loop *l, struct file_io *f, struct job_pool *p, const ch
     dispatch_gates.disk = disk_gate;
     dispatch_gates.after_write = hold_replies;
     effects_add_sink(journal_sink, NULL);
+    effects_mute(journal_sink, true); /* until there is a journal */
     if (!appendonly)
         return 0;
     if ((rc = lock = dirlock_take(dir, err)) < 0)
@@ -361,6 +363,7 @@ static int apply_appendonly(struct err *err)
         journal_close(journal);
         journal_unhook(&on_advance);
         journal = NULL;
+        effects_mute(journal_sink, true);
         dirlock_release(lock);
         lock = -1;
         list_each_safe (node, &held) {

@@ -18,8 +18,9 @@ struct effects {
 static struct {
     effects_sink *fn;
     void *arg;
+    bool muted;
 } sinks[MAX_SINKS];
-static int nsinks;
+static int nsinks, listening; /* listening: sinks that are not muted */
 static struct effects group;
 static int depth;
 
@@ -28,13 +29,24 @@ void effects_add_sink(effects_sink *fn, void *arg)
     if (nsinks < MAX_SINKS) {
         sinks[nsinks].fn = fn;
         sinks[nsinks++].arg = arg;
+        listening++;
     }
+}
+
+void effects_mute(effects_sink *fn, bool muted)
+{
+    for (int i = 0; i < nsinks; i++)
+        if (sinks[i].fn == fn && sinks[i].muted != muted) {
+            sinks[i].muted = muted;
+            listening += muted ? -1 : 1;
+        }
 }
 
 static void emit(int db, int argc, const struct slice *argv)
 {
     for (int i = 0; i < nsinks; i++)
-        sinks[i].fn(sinks[i].arg, db, argc, argv);
+        if (!sinks[i].muted)
+            sinks[i].fn(sinks[i].arg, db, argc, argv);
 }
 
 static void keep(struct effects *list, int db, int argc, const struct slice *argv)
@@ -59,6 +71,8 @@ static void keep(struct effects *list, int db, int argc, const struct slice *arg
 
 static void emit_group(struct effects *list)
 {
+    if (list->n == 0)
+        return;
     if (list->n > 1)
         emit(list->at[0].db, 1, (struct slice[]){SLICE("MULTI")});
     for (size_t i = 0; i < list->n; i++) {
@@ -83,12 +97,20 @@ void effects_end(void)
 
 void effects_add(int db, int argc, const struct slice *argv)
 {
-    if (nsinks == 0)
+    if (listening == 0)
         return;
     if (depth)
         keep(&group, db, argc, argv);
     else
         emit(db, argc, argv);
+}
+
+void effects_add_last(int db, int argc, const struct slice *argv)
+{
+    if (depth == 1 && group.n == 0)
+        emit(db, argc, argv);
+    else
+        effects_add(db, argc, argv);
 }
 
 struct effects *effects_list_add(struct effects *list, int db, int argc, const struct slice *argv)

@@ -4,16 +4,24 @@
 #ifndef CMD_EFFECTS_H
 #define CMD_EFFECTS_H
 
+#include <stdbool.h>
+
 #include "base/slice.h"
 
 typedef void effects_sink(void *arg, int db, int argc, const struct slice *argv);
 
 void effects_add_sink(effects_sink *sink, void *arg); /* called in order, for every effect */
+/* A muted sink is not called. While all are muted an effect costs nothing: nobody keeps it. Not muted at first. */
+void effects_mute(effects_sink *sink, bool muted);
 
 /* Groups nest; only the outermost end emits. Outside any group an effect leaves at once. */
 void effects_begin(void);
 void effects_end(void);
 void effects_add(int db, int argc, const struct slice *argv); /* copied when it has to wait */
+
+/* The effect of a command that has ended: effects_end() is what follows, with nothing between. Not copied when it is the
+ * only one of its group, as nearly always. */
+void effects_add_last(int db, int argc, const struct slice *argv);
 
 /* A list of effects that a parked call keeps until it resumes. */
 struct effects;

@@ -46,6 +46,35 @@ static struct slice entry_name(const void *e)
 static const struct dict_type table_type = {.key = entry_name, .fold_case = true};
 static struct dict table;
 
+/* The same entries for the dispatcher, which looks one up for each command: by length and first and last letters, in a table
+ * that is nearly empty; a place taken by another name sends one to the next. */
+#define SLOTS 4096
+static struct slot {
+    struct cmd_entry *e;
+    size_t len;
+} slots[SLOTS];
+
+/* Letters become small, other bytes whatever: the names are compared in the end. */
+static inline unsigned slot_of(struct slice name)
+{
+    uint64_t head = 0, tail = 0;
+    size_t n = name.len < 8 ? name.len : 8;
+    memcpy(&head, name.p, n);
+    memcpy(&tail, name.p + name.len - n, n);
+    uint64_t x = (head | 0x2020202020202020ULL) * 0x9e3779b97f4a7c15ULL ^ (tail | 0x2020202020202020ULL) ^ name.len;
+    return (unsigned)(x * 0xd6e8feb86659fd93ULL >> 52);
+}
+_Static_assert(SLOTS == 1 << (64 - 52), "slot_of's shift");
+
+static void slot_put(struct cmd_entry *e)
+{
+    struct slice name = slice_str(e->cmd->name);
+    unsigned i = slot_of(name);
+    while (slots[i].e)
+        i = (i + 1) % SLOTS;
+    slots[i] = (struct slot){e, name.len};
+}
+
 static struct cmd_entry *entry_make(const struct cmd *cmd, struct cmd_entry *parent, const char *group)
 {
     size_t room = (parent ? strlen(parent->name) + 1 : 0) + strlen(cmd->name) + 1;
@@ -66,13 +95,21 @@ void table_boot(void)
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (int i = 0; i < families[f]->n; i++) {
             assert(!dict_find(&table, slice_str(families[f]->rows[i].name)));
-            dict_add(&table, entry_make(&families[f]->rows[i], NULL, families[f]->group));
+            struct cmd_entry *e = entry_make(&families[f]->rows[i], NULL, families[f]->group);
+            dict_add(&table, e);
+            slot_put(e);
         }
+    assert(dict_count(&table) < SLOTS / 2);
 }
 
 struct cmd_entry *table_find(struct slice name)
 {
-    return dict_find(&table, name);
+    if (name.len == 0)
+        return NULL;
+    for (unsigned i = slot_of(name); slots[i].e; i = (i + 1) % SLOTS)
+        if (slots[i].len == name.len && strncasecmp(slots[i].e->cmd->name, name.p, name.len) == 0)
+            return slots[i].e;
+    return NULL;
 }
 
 struct cmd_entry *table_find_sub(struct cmd_entry *parent, struct slice name)

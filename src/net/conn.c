@@ -43,13 +43,27 @@ struct conn_limits conn_limits = {
 };
 struct conn_stats conn_stats;
 
+#define AHEAD_MAX  32  /* commands of one pipeline that are looked at together: their cache lines must fit the cache */
+#define AHEAD_ARGS 512 /* a command with more arguments goes its way alone */
+
+/* The next commands of the connection that is running. They are slices of its query buffer, which does not move while it
+ * runs, so there is one set for all connections; a connection that runs inside another one's command (the loop was
+ * turned) does without. */
+struct ahead {
+    struct resp_request requests[AHEAD_MAX];
+    struct slice args[AHEAD_ARGS];
+    bool busy;
+};
+
 struct conn_host {
+    struct ahead ahead;
     struct loop *loop;
     struct timer *tick;
     struct list conns;   /* struct conn, by link: all that are not freed */
     struct list pending; /* by pending: something to write, or to close after it */
     struct list ready;   /* by ready: let go, with input that waits to be parsed */
     bool posted;         /* run_ready will come */
+    bool wall_seen;      /* in this turn */
     bool dead;
 };
 
@@ -158,6 +172,16 @@ void conn_host_destroy(struct conn_host *h)
 
 /* --- commands in --- */
 
+/* The commands that follow begin now. The wall is looked at once a turn. */
+static void look_at_clock(struct conn_host *h)
+{
+    if (h->wall_seen)
+        clock_sample();
+    else
+        clock_sample_wall();
+    h->wall_seen = true;
+}
+
 /* The last callback of the bad input's connection; what it replies is still written. */
 static void refuse(struct conn *c)
 {
@@ -170,22 +194,48 @@ static bool may_run(const struct conn *c)
     return !c->stopped && !c->closing && !c->close_soon && c->in_at < c->in.len;
 }
 
+/* Runs the whole commands that have come, after a look at all of them. What was parsed and not run, because a command
+ * stopped the connection, is parsed again later. False: nothing was run, the next command is not of the plain kind. */
+static bool run_whole(struct conn *c)
+{
+    struct ahead *a = &c->host->ahead;
+    if (a->busy || c->guest || resp_is_open(&c->resp))
+        return false;
+    int n = resp_whole(c->in.p + c->in_at, c->in.len - c->in_at, conn_limits.bulk_max, a->requests, AHEAD_MAX, a->args,
+                       AHEAD_ARGS);
+    if (n > 1 && c->ops->ahead)
+        c->ops->ahead(c->arg, a->requests, n);
+    a->busy = true;
+    for (int i = 0; i < n && may_run(c); i++) {
+        c->in_at += a->requests[i].used;
+        c->ops->command(c->arg, &a->requests[i]);
+    }
+    a->busy = false;
+    return n > 0;
+}
+
+/* Runs the next command, of whatever kind, once it is whole. False: it is not, or it is none. */
+static bool run_next(struct conn *c)
+{
+    struct resp_limits limits = {.args = RESP_MAX_ARGS, .bulk = conn_limits.bulk_max, .guest = c->guest};
+    enum resp_result got = resp_feed(&c->resp, c->in.p + c->in_at, c->in.len - c->in_at, &limits);
+    if (got == RESP_ERROR)
+        refuse(c);
+    if (got != RESP_COMMAND)
+        return false;
+    c->in_at += c->resp.used;
+    struct resp_request r = {.argc = c->resp.argc, .argv = c->resp.argv};
+    if (r.argc > 0)
+        c->ops->command(c->arg, &r);
+    return true;
+}
+
 static void run_commands(struct conn *c)
 {
     c->running = true;
-    while (may_run(c)) {
-        struct resp_limits limits = {.args = RESP_MAX_ARGS, .bulk = conn_limits.bulk_max, .guest = c->guest};
-        enum resp_result got = resp_feed(&c->resp, c->in.p + c->in_at, c->in.len - c->in_at, &limits);
-        if (got == RESP_MORE)
+    while (may_run(c))
+        if (!run_whole(c) && !run_next(c))
             break;
-        if (got == RESP_ERROR) {
-            refuse(c);
-            break;
-        }
-        c->in_at += c->resp.used;
-        if (c->resp.argc > 0)
-            c->ops->command(c->arg, c->resp.argc, c->resp.argv);
-    }
     c->running = false;
     if (c->in_at == c->in.len)
         c->in_at = c->in.len = 0;
@@ -212,6 +262,7 @@ static void run_ready(void *arg)
         list_add_tail(&todo, n);
     }
     h->posted = false;
+    look_at_clock(h);
     while (!list_empty(&todo)) {
         struct conn *c = list_entry(todo.next, struct conn, ready);
         list_del(&c->ready);
@@ -303,7 +354,8 @@ static void on_got(void *arg, size_t n)
     struct conn *c = arg;
     c->in_total += n;
     conn_stats.in_bytes += n;
-    c->last_in_ms = clock_mono_ms();
+    look_at_clock(c->host);
+    c->last_in_ms = clock_sampled_us() / 1000;
     if (c->closing || c->close_soon)
         return; /* not added to the buffer: thrown away */
     buf_grow(&c->in, n);
@@ -322,6 +374,7 @@ static void on_end(void *arg, int error)
 {
     struct conn *c = arg;
     c->paused = true;
+    look_at_clock(c->host);
     if (error == 0 && !c->running)
         run_commands(c); /* what conn_go left for a later turn */
     if (error < 0 || c->stopped) {
@@ -397,6 +450,7 @@ static void on_written(void *arg, int error)
 
 void conn_host_flush(struct conn_host *h)
 {
+    h->wall_seen = false;
     while (!list_empty(&h->pending)) {
         struct conn *c = list_entry(h->pending.next, struct conn, pending);
         list_del(&c->pending);

@@ -16,13 +16,18 @@
 #include "base/slice.h"
 #include "io/loop.h"
 #include "io/sock.h"
+#include "net/resp.h"
 
 struct conn;
 struct conn_host; /* what all connections of a server share: the loop, the flush list, settings */
 
 struct conn_ops {
-    /* argv is borrowed for the time of the call; argc >= 1. */
-    void (*command)(void *arg, int argc, struct slice *argv);
+    /* r is borrowed for the time of the call; argc >= 1. */
+    void (*command)(void *arg, const struct resp_request *r);
+    /* Optional. These commands of a pipeline are complete and follow one by one, unless one of them stops the connection
+     * (then they come again later, anew). Nothing may be done for them but to fetch what they will need and to note it
+     * in r[].what, .hash. n >= 2. */
+    void (*ahead)(void *arg, struct resp_request *r, int n);
     /* The bytes are not RESP: reply what you like, then the connection closes. msg is Redis's wording. */
     void (*bad_protocol)(void *arg, const char *msg);
     void (*closed)(void *arg); /* the connection is gone (peer, error, limit, conn_close); the last callback */

@@ -277,3 +277,56 @@ enum resp_result resp_feed(struct resp *r, const char *p, size_t len, const stru
         return RESP_MORE;
     return p[0] == '*' ? feed_multibulk(r, p, len, limits) : feed_inline(r, p, len);
 }
+
+/* --- whole commands --- */
+
+/* The number of a "*n" or "$n" line, as resp_feed would take it; up to six digits. NULL: not for us. */
+static inline const char *small_number(const char *p, const char *end, char sigil, unsigned *n)
+{
+    if (end - p < 4 || p[0] != sigil)
+        return NULL;
+    unsigned v = (unsigned char)p[1] - '0';
+    if (v > 9)
+        return NULL;
+    const char *at = p + 2, *stop = end - at > 6 ? p + 7 : end - 1;
+    for (unsigned d; at < stop && (d = (unsigned char)*at - '0') <= 9; at++) {
+        if (v == 0)
+            return NULL; /* a leading zero */
+        v = v * 10 + d;
+    }
+    if (at >= end - 1 || *at != '\r')
+        return NULL;
+    *n = v;
+    return at + 2;
+}
+
+/* One command; returns what follows it, NULL when it is not for us. */
+static const char *whole(const char *p, const char *end, int64_t bulk, struct resp_request *to, struct slice *args,
+                         int nargs)
+{
+    unsigned argc, n;
+    p = small_number(p, end, '*', &argc);
+    if (!p || argc == 0 || argc > (unsigned)nargs)
+        return NULL;
+    for (unsigned i = 0; i < argc; i++) {
+        p = small_number(p, end, '$', &n);
+        if (!p || n > bulk || (size_t)(end - p) < (size_t)n + 2)
+            return NULL;
+        args[i] = slice_of(p, n);
+        p += n + 2;
+    }
+    *to = (struct resp_request){.argc = (int)argc, .argv = args};
+    return p;
+}
+
+int resp_whole(const char *p, size_t len, int64_t bulk, struct resp_request *to, int max, struct slice *args, int nargs)
+{
+    const char *end = p + len, *next;
+    int n = 0;
+    for (; n < max && (next = whole(p, end, bulk, &to[n], args, nargs)); p = next) {
+        to[n].used = (size_t)(next - p);
+        args += to[n].argc;
+        nargs -= to[n++].argc;
+    }
+    return n;
+}

@@ -63,6 +63,22 @@ struct resp {
     struct buf words;
 };
 
+/* One whole command among those that have come. */
+struct resp_request {
+    int argc;
+    struct slice *argv;
+    size_t used; /* its bytes */
+    /* Notes of who looks ahead (net/conn.h): what argv[0] names, and the hash of the first key. NULL: nobody looked. */
+    const void *what;
+    uint64_t hash;
+    bool hashed;
+};
+
+/* The short way through a pipeline, without state: the whole commands that p begins with, at most `max` of them with `nargs`
+ * arguments in all (written to args). It stops, for resp_feed to go on, before anything that is not the plain form with
+ * small numbers: an inline command, an incomplete one, an error, an argument above `bulk`. Returns how many. */
+int resp_whole(const char *p, size_t len, int64_t bulk, struct resp_request *to, int max, struct slice *args, int nargs);
+
 void resp_init(struct resp *r);
 void resp_release(struct resp *r);
 enum resp_result resp_feed(struct resp *r, const char *p, size_t len, const struct resp_limits *limits);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/setting.h"
+#include "cmd/ahead.h"
 #include "cmd/client.h"
 #include "cmd/dispatch.h"
 #include "server/config.h"
@@ -25,9 +26,14 @@ static struct conn_host *host;
 
 /* ---- a client's connection ---- */
 
-static void on_command(void *arg, int argc, struct slice *argv)
+static void on_command(void *arg, const struct resp_request *r)
 {
-    dispatch_command(arg, argc, argv);
+    dispatch_request(arg, r);
+}
+
+static void on_ahead(void *arg, struct resp_request *r, int n)
+{
+    ahead(arg, r, n);
 }
 
 static void on_bad_protocol(void *arg, const char *msg)
@@ -42,7 +48,8 @@ static void on_closed(void *arg)
     client_destroy(arg);
 }
 
-static const struct conn_ops client_ops = {.command = on_command, .bad_protocol = on_bad_protocol, .closed = on_closed};
+static const struct conn_ops client_ops = {
+    .command = on_command, .ahead = on_ahead, .bad_protocol = on_bad_protocol, .closed = on_closed};
 
 static void on_away_closed(void *arg)
 {

@@ -24,6 +24,7 @@ struct store *store_create(int ndbs, const struct store_hooks *hooks)
 {
     struct store *s = mem_zero(sizeof *s);
     s->ndbs = ndbs;
+    s->known.key.len = SIZE_MAX;
     s->dbs = mem_zero((size_t)ndbs * sizeof *s->dbs);
     if (hooks)
         s->hooks = *hooks;
@@ -102,9 +103,15 @@ static void expire_now(struct db *db, struct obj *o)
     lazyfree_obj(o);
 }
 
+static inline uint64_t hash_of(const struct db *db, struct slice key)
+{
+    const struct store *s = db->store;
+    return s->known.key.p == key.p && s->known.key.len == key.len ? s->known.hash : dict_hash(&db->keys, key);
+}
+
 struct obj *db_peek(struct db *db, struct slice key)
 {
-    struct obj *o = dict_find(&db->keys, key);
+    struct obj *o = dict_find_hashed(&db->keys, key, hash_of(db, key));
     if (o && (o->flags & OBJ_EXPIRES) && !db->store->loading && obj_expire(o) <= store_now(db->store)) {
         expire_now(db, o);
         return NULL;
@@ -114,7 +121,7 @@ struct obj *db_peek(struct db *db, struct slice key)
 
 static void touch_clock(struct obj *o)
 {
-    o->clock = (uint32_t)(clock_mono_us() / 1000000);
+    o->clock = (uint32_t)(clock_sampled_us() / 1000000);
 }
 
 struct obj *db_write(struct db *db, struct slice key)
@@ -177,7 +184,7 @@ struct obj *db_add(struct db *db, struct slice key, struct value v)
 {
     struct obj *o = obj_build(key, v, -1);
     touch_clock(o);
-    dict_add(&db->keys, o);
+    dict_add_hashed(&db->keys, o, hash_of(db, key));
     db_notify(db, NOTIFY_NEW, "new", key);
     return o;
 }

@@ -60,6 +60,10 @@ struct store {
     uint64_t dirty;      /* grows with every change */
     bool no_active_expire; /* DEBUG SET-ACTIVE-EXPIRE 0 */
     bool loading;        /* replaying: nothing expires by itself, nobody is notified */
+    struct {             /* the hash of a key that the present command is about to use; see cmd/ahead.h */
+        struct slice key; /* recognised by its address: the command's own argument; length SIZE_MAX: none */
+        uint64_t hash;
+    } known;
     int64_t command_ms;  /* the wall time that the present command sees; 0: read the clock */
     struct {
         uint64_t hits, misses, expired, evicted, expire_cycles;

@@ -10,29 +10,6 @@
 
 /* ---- layout ---- */
 
-static inline size_t expire_bytes(const struct obj *o)
-{
-    return o->flags & OBJ_EXPIRES ? sizeof(int64_t) : 0;
-}
-
-struct slice obj_key(const struct obj *o)
-{
-    const char *p = o->tail + expire_bytes(o);
-    if (o->klen < 255)
-        return slice_of(p, o->klen);
-    uint32_t len;
-    memcpy(&len, p, sizeof len);
-    return slice_of(p + sizeof len, len);
-}
-
-int64_t obj_expire(const struct obj *o)
-{
-    int64_t at = -1;
-    if (o->flags & OBJ_EXPIRES)
-        memcpy(&at, o->tail, sizeof at);
-    return at;
-}
-
 struct slice obj_str(const struct obj *o, char tmp[NUM_I64_MAX])
 {
     if (o->enc == ENC_INT)
@@ -118,9 +95,12 @@ bool obj_overwrite(struct obj *o, struct slice s)
     if (s.len <= 20 && num_to_i64(s, &num))
         return false;
     struct slice key = obj_key(o);
-    size_t head = (size_t)(key.p + key.len - (char *)o), room = mem_size(o);
-    if (head + s.len > room || (room > 64 && head + s.len < room / 2))
-        return false;
+    size_t head = (size_t)(key.p + key.len - (char *)o);
+    if (s.len != o->v.len) { /* the same length fits: the allocator need not be asked */
+        size_t room = mem_size(o);
+        if (head + s.len > room || (room > 64 && head + s.len < room / 2))
+            return false;
+    }
     memmove((char *)o + head, s.p, s.len);
     o->v.len = s.len;
     return true;

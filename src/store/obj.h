@@ -90,8 +90,22 @@ struct rawstr *rawstr_grow(struct rawstr *r, size_t cap); /* may move; cap >= le
 
 #define OBJ_EMBED_MAX 192 /* value bytes kept inside the object */
 
-struct slice obj_key(const struct obj *o); /* borrowed; goes with the object */
-int64_t obj_expire(const struct obj *o);   /* -1: never */
+static inline struct slice obj_key(const struct obj *o) /* borrowed; goes with the object */
+{
+    const char *p = o->tail + (o->flags & OBJ_EXPIRES ? sizeof(int64_t) : 0);
+    if (__builtin_expect(o->klen < 255, 1))
+        return slice_of(p, o->klen);
+    uint32_t len;
+    memcpy(&len, p, sizeof len);
+    return slice_of(p + sizeof len, len);
+}
+static inline int64_t obj_expire(const struct obj *o) /* -1: never */
+{
+    int64_t at = -1;
+    if (o->flags & OBJ_EXPIRES)
+        memcpy(&at, o->tail, sizeof at);
+    return at;
+}
 /* A string object's bytes. Integers are written into tmp. Borrowed until the object changes. */
 struct slice obj_str(const struct obj *o, char tmp[NUM_I64_MAX]);
 
@@ -113,6 +127,8 @@ struct type_ops {
     uint64_t rdb_module; /* own types: the module id under which RDB tools see the value; else 0 */
     /* Optional: called when the object leaves the keyspace for good or its key changes (a vector set's files). */
     void (*unlinked)(struct obj *o);
+    /* Optional: the table that finds a member, NULL when o has none; for who fetches it ahead of a command. */
+    const struct dict *(*members)(const struct obj *o);
     /* Optional: how much work free is (elements); above 64 it goes to a worker. NULL: 1. */
     size_t (*effort)(uint8_t enc, const void *ptr);
 };

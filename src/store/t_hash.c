@@ -417,6 +417,11 @@ static void hash_digest(const struct obj *o, uint8_t sha[20])
     hash_iter_end(&it);
 }
 
+static const struct dict *hash_table(const struct obj *o)
+{
+    return o->enc == ENC_HASHTABLE ? o->v.ptr : NULL;
+}
+
 const struct type_ops hash_ops = {
     .name = "hash",
     .id = OBJ_HASH,
@@ -428,4 +433,5 @@ const struct type_ops hash_ops = {
     .load = hash_load,
     .digest = hash_digest,
     .effort = hash_effort,
+    .members = hash_table,
 };

@@ -407,6 +407,11 @@ static void set_digest(const struct obj *o, uint8_t sha[20])
     set_iter_end(&it);
 }
 
+static const struct dict *set_table(const struct obj *o)
+{
+    return o->enc == ENC_HASHTABLE ? o->v.ptr : NULL;
+}
+
 const struct type_ops set_ops = {
     .name = "set",
     .id = OBJ_SET,
@@ -418,4 +423,5 @@ const struct type_ops set_ops = {
     .load = set_load,
     .digest = set_digest,
     .effort = set_effort,
+    .members = set_table,
 };

@@ -512,6 +512,11 @@ static void zset_digest(const struct obj *o, uint8_t sha[20])
     }
 }
 
+static const struct dict *zset_table(const struct obj *o)
+{
+    return o->enc == ENC_SKIPLIST ? zskip_table(skip_of(o)) : NULL;
+}
+
 const struct type_ops zset_ops = {
     .name = "zset",
     .id = OBJ_ZSET,
@@ -523,4 +528,5 @@ const struct type_ops zset_ops = {
     .load = zset_load,
     .digest = zset_digest,
     .effort = zset_effort,
+    .members = zset_table,
 };

@@ -131,6 +131,11 @@ void zskip_destroy(struct zskip *z)
     mem_free(z);
 }
 
+const struct dict *zskip_table(const struct zskip *z)
+{
+    return &z->dict;
+}
+
 size_t zskip_len(const struct zskip *z)
 {
     return dict_count(&z->dict);

@@ -27,6 +27,7 @@ struct zskip *zskip_create(size_t reserve); /* the table has room for so many */
 void zskip_destroy(struct zskip *z);
 
 size_t zskip_len(const struct zskip *z);
+const struct dict *zskip_table(const struct zskip *z); /* the table of its members */
 struct slice znode_member(const struct znode *n);
 double znode_score(const struct znode *n);
 

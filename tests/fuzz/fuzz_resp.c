@@ -1,4 +1,5 @@
-/* Arbitrary bytes as requests: cut into random pieces they must give the same commands, and the same error, as whole.
+/* Arbitrary bytes as requests: cut into random pieces they must give the same commands, and the same error, as whole;
+ * and the short way through a pipeline, which stops where it likes, the same commands up to there.
  * The first byte seeds the cutting, the second chooses the limits. */
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,27 @@ static void parse(struct buf *to, struct slice in, uint64_t seed, const struct r
     resp_release(&r);
 }
 
+static void parse_whole(struct buf *to, struct slice in, int64_t bulk)
+{
+    struct resp_request r[8];
+    struct slice args[20];
+    char *copy = malloc(in.len ? in.len : 1);
+    if (in.len)
+        memcpy(copy, in.p, in.len);
+    for (size_t at = 0, n; (n = (size_t)resp_whole(copy + at, in.len - at, bulk, r, 8, args, 20)) > 0;)
+        for (size_t k = 0; k < n; k++) {
+            if (r[k].used == 0 || r[k].used > in.len - at)
+                abort();
+            at += r[k].used;
+            buf_addf(to, "%d:", r[k].argc);
+            for (int i = 0; i < r[k].argc; i++) {
+                buf_addf(to, "%zu:", r[k].argv[i].len);
+                buf_add(to, r[k].argv[i].p, r[k].argv[i].len);
+            }
+        }
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
@@ -56,6 +78,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     parse(&pieces, in, data[0] + 1u, &limits);
     if (!slice_eq(buf_slice(&whole), buf_slice(&pieces)))
         abort();
+    buf_clear(&pieces);
+    if (limits.args == RESP_MAX_ARGS && !limits.guest) {
+        parse_whole(&pieces, in, limits.bulk);
+        if (pieces.len > whole.len || memcmp(pieces.p ? pieces.p : "", whole.p ? whole.p : "", pieces.len) != 0)
+            abort();
+    }
     buf_release(&whole);
     buf_release(&pieces);
     return 0;

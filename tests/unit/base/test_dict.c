@@ -37,13 +37,21 @@ static void random_ops_agree_with_a_model(void **state)
     struct dict d;
     struct rng r;
     char key[24];
-    size_t count = 0;
+    size_t count = 0, right = 0, there = 0;
     dict_init(&d, &type);
     rng_seed(&r, 7);
     for (int i = 0; i < OPS; i++) {
         int k = (int)rng_below(&r, i < OPS / 2 ? KEYS : KEYS / 50); /* later only few: the table shrinks */
         snprintf(key, sizeof key, "key:%d", k);
         assert_int_equal(dict_find(&d, slice_str(key)) != NULL, in[k]);
+        uint64_t h = dict_hash(&d, slice_str(key));
+        struct entry *guess = dict_guess(&d, h);
+        dict_prefetch(&d, h);
+        if (guess) /* some entry of the table */
+            assert_ptr_equal(dict_find(&d, key_of(guess)), guess);
+        assert_ptr_equal(dict_find_hashed(&d, slice_str(key), h), dict_find(&d, slice_str(key)));
+        there += in[k];
+        right += in[k] && guess == dict_find(&d, slice_str(key));
         if (!in[k] && rng_below(&r, 100) < 60) {
             dict_add(&d, make(k));
             in[k] = true;
@@ -62,6 +70,7 @@ static void random_ops_agree_with_a_model(void **state)
         snprintf(key, sizeof key, "key:%d", k);
         assert_int_equal(dict_find(&d, slice_str(key)) != NULL, in[k]);
     }
+    assert_true(there > OPS / 4 && right > there / 10 * 8); /* wrong: two tags that agree, or behind a bucket's link */
     dict_release(&d);
 }
 

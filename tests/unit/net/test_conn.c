@@ -35,18 +35,22 @@ struct peer { /* what the server knows of its one client */
     struct conn *conn;
     struct reply reply;
     int commands, closed, inside;
+    int looked, foreseen; /* on_ahead's calls, and the commands that it was shown */
     size_t last_len;
     char bad[80];
 };
 static struct peer peer;
 
 /* PING, ECHO x, BIG n, STOP (parks), BOTH (stop and go), KILL (closes now), QUIT (closes soon), LEN x */
-static void on_command(void *arg, int argc, struct slice *argv)
+static void on_command(void *arg, const struct resp_request *r)
 {
     struct peer *p = arg;
+    const struct slice *argv = r->argv;
+    int argc = r->argc;
     assert_int_equal(p->inside, 0); /* commands never nest */
     p->inside++;
     p->commands++;
+    assert_true(!r->what || (r->what == p && r->hash == argv[0].len)); /* its own notes, not another command's */
     p->last_len = argv[argc - 1].len;
     if (slice_is(argv[0], "ping")) {
         reply_status(&p->reply, "PONG");
@@ -98,7 +102,20 @@ static void on_closed(void *arg)
     p->conn = NULL;
 }
 
-static const struct conn_ops ops = {.command = on_command, .bad_protocol = on_bad, .closed = on_closed};
+static void on_ahead(void *arg, struct resp_request *r, int n)
+{
+    struct peer *p = arg;
+    assert_int_equal(p->inside, 0);
+    assert_true(n > 1);
+    p->looked++;
+    p->foreseen += n;
+    for (int i = 0; i < n; i++) {
+        r[i].what = p;
+        r[i].hash = r[i].argv[0].len;
+    }
+}
+
+static const struct conn_ops ops = {.ahead = on_ahead, .command = on_command, .bad_protocol = on_bad, .closed = on_closed};
 
 static void on_accept(void *arg, struct sock *s)
 {
@@ -269,6 +286,65 @@ static void test_stop_and_go(void **state)
     conn_go(peer.conn);
     say(fd, "PING\r\n");
     hear(fd, "+PONG\r\n");
+    hang_up(fd);
+}
+
+/* A stop in the middle of what was looked at: the rest comes again, and is looked at anew. */
+static void test_stop_in_a_pipeline(void **state)
+{
+    int fd = dial();
+    say(fd, "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nSTOP\r\n*2\r\n$4\r\nECHO\r\n$3\r\nabc\r\n*2\r\n$3\r\nLEN\r\n$2\r\nxy\r\nPING\r\n*1\r\n$4\r\nPI");
+    hear(fd, "+PONG\r\n");
+    turn(10);
+    assert_int_equal(peer.commands, 2);
+    assert_int_equal(peer.looked, 1);
+    assert_int_equal(peer.foreseen, 4); /* not the inline one, not the half one */
+    conn_go(peer.conn);
+    hear(fd, "$3\r\nabc\r\n:2\r\n+PONG\r\n");
+    assert_int_equal(peer.looked, 2);
+    assert_int_equal(peer.foreseen, 6);
+    say(fd, "NG\r\n*1\r\n$4\r\nPING\r\n");
+    hear(fd, "+PONG\r\n+PONG\r\n");
+    assert_int_equal(peer.looked, 2); /* nothing to look at: one is half, and one alone is no pipeline */
+    hang_up(fd);
+}
+
+static void test_kill_in_a_pipeline(void **state)
+{
+    int fd = dial();
+    say(fd, "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nQUIT\r\n*1\r\n$4\r\nPING\r\n");
+    hear(fd, "+PONG\r\n+OK\r\n");
+    hear_end(fd);
+    assert_int_equal(peer.commands, 2);
+    close(fd);
+    fd = dial();
+    say(fd, "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nKILL\r\n*1\r\n$4\r\nPING\r\n");
+    hear_end(fd);
+    assert_int_equal(peer.commands, 2);
+    close(fd);
+}
+
+/* More than is looked at together, and one with more arguments than there is room for. */
+static void test_long_pipeline(void **state)
+{
+    int fd = dial();
+    struct buf in = {0}, want = {0};
+    for (int i = 0; i < 100; i++) {
+        buf_addf(&in, "*2\r\n$4\r\nECHO\r\n$2\r\n%02d\r\n", i);
+        buf_addf(&want, "$2\r\n%02d\r\n", i);
+        if (i != 50)
+            continue;
+        buf_add_str(&in, "*2000\r\n$4\r\nPING\r\n");
+        for (int k = 1; k < 2000; k++)
+            buf_add_str(&in, "$1\r\na\r\n");
+        buf_add_str(&want, "+PONG\r\n");
+    }
+    say(fd, buf_cstr(&in));
+    hear(fd, buf_cstr(&want));
+    assert_int_equal(peer.commands, 101);
+    assert_true(peer.looked >= 4 && peer.foreseen <= 101);
+    buf_release(&in);
+    buf_release(&want);
     hang_up(fd);
 }
 
@@ -594,6 +670,9 @@ int main(void)
         TEST(test_pipeline),
         TEST(test_byte_by_byte),
         TEST(test_stop_and_go),
+        TEST(test_stop_in_a_pipeline),
+        TEST(test_kill_in_a_pipeline),
+        TEST(test_long_pipeline),
         TEST(test_stopped_client_is_not_read_for_ever),
         TEST(test_hold),
         TEST(test_big_reply_to_a_slow_reader),

@@ -231,6 +231,103 @@ static void test_trim(void **state)
     buf_release(&in);
 }
 
+/* What resp_whole finds, in the notation of run(); room for `max` commands and `nargs` arguments. */
+static void whole_is(const char *in, int64_t bulk, int max, int nargs, const char *want, size_t used)
+{
+    struct resp_request r[8];
+    struct slice args[16];
+    struct buf got = {0};
+    size_t len = strlen(in), at = 0;
+    char *copy = malloc(len + 1); /* exactly the bytes there are: reading on would be a fault */
+    memcpy(copy, in, len);
+    copy = realloc(copy, len ? len : 1);
+    int n = resp_whole(copy, len, bulk, r, max, args, nargs);
+    for (int k = 0; k < n; k++) {
+        for (int i = 0; i < r[k].argc; i++) {
+            buf_add_char(&got, '<');
+            buf_add(&got, r[k].argv[i].p, r[k].argv[i].len);
+            buf_add_char(&got, '>');
+        }
+        buf_add_char(&got, ';');
+        at += r[k].used;
+        assert_null(r[k].what);
+    }
+    assert_string_equal(got.len ? buf_cstr(&got) : "", want);
+    assert_int_equal(at, used);
+    buf_release(&got);
+    free(copy);
+}
+
+static void test_whole(void **state)
+{
+    whole_is("", 100, 8, 16, "", 0);
+    whole_is("*1\r\n$4\r\nPING\r\n", 100, 8, 16, "<PING>;", 14);
+    whole_is("*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\n*1\r\n$1\r\nx\r", 100, 8, 16, "<PING>;<GET><>;", 33);
+    whole_is("*1\r\n$4\r\nPING\r\nPING\r\n", 100, 8, 16, "<PING>;", 14); /* inline: not for this way */
+    whole_is("PING\r\n", 100, 8, 16, "", 0);
+    whole_is("*1\r\n$1\r\na\r\n*1\r\n$1\r\nb\r\n*1\r\n$1\r\nc\r\n", 100, 2, 16, "<a>;<b>;", 22);
+    whole_is("*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$1\r\nc\r\n$1\r\nd\r\n", 100, 8, 3, "<a><b>;", 18);
+    whole_is("*1\r\n$12\r\nhello, world\r\n", 12, 8, 16, "<hello, world>;", 23);
+    whole_is("*1\r\n$12\r\nhello, world\r\n", 11, 8, 16, "", 0); /* above the limit: the other parser says so */
+    static const char *const left[] = {"*0\r\n", "*-1\r\n", "*01\r\n$1\r\na\r\n", "*1\r\n$01\r\na\r\n", "*1\r\n$-1\r\n", "*\r\n",
+                                       "*1\n$1\na\n", "*1\r\n:1\r\n", "*1\r\n$9999999\r\n", "*1\r\n$1", "*1\r\n$1\r",
+                                       "*1\r\n$1\r\n", "*1\r\n$1\r\na", "*1", "*", "*+1\r\n$1\r\na\r\n"};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+        whole_is(left[i], RESP_MAX_BULK, 8, 16, "", 0);
+}
+
+static unsigned draw(unsigned *seed)
+{
+    *seed = *seed * 1103515245 + 12345;
+    return *seed >> 16;
+}
+
+/* Pipelines of random commands, cut anywhere and with a byte changed now and then: the commands found the short way are
+ * those that resp_feed finds, and of an undamaged pipeline it finds all that is complete. */
+static void test_whole_agrees(void **state)
+{
+    unsigned seed = 1;
+    for (int round = 0; round < 3000; round++) {
+        struct buf in = {0};
+        size_t ends[8], n = 0;
+        for (int k = 0; k < 8; k++) {
+            unsigned argc = 1 + draw(&seed) % 2;
+            buf_addf(&in, "*%u\r\n", argc);
+            for (unsigned i = 0; i < argc; i++) {
+                unsigned len = draw(&seed) % (round % 3 ? 12 : 200);
+                buf_addf(&in, "$%u\r\n", len);
+                for (unsigned b = 0; b < len; b++)
+                    buf_add_char(&in, (char)('a' + b % 26));
+                buf_add_str(&in, "\r\n");
+            }
+            ends[k] = in.len;
+        }
+        bool damaged = round % 4 == 0;
+        if (damaged)
+            in.p[draw(&seed) % in.len] = (char)draw(&seed);
+        size_t cut = draw(&seed) % (in.len + 1), at = 0;
+        struct resp_request r[8];
+        struct slice args[16];
+        struct resp slow;
+        resp_init(&slow);
+        int found = resp_whole(in.p, cut, RESP_MAX_BULK, r, 8, args, 16);
+        while (n < 8 && ends[n] <= cut)
+            n++;
+        if (!damaged)
+            assert_int_equal(found, n);
+        for (int k = 0; k < found; k++) {
+            assert_int_equal(resp_feed(&slow, in.p + at, cut - at, &usual), RESP_COMMAND);
+            assert_int_equal(slow.used, r[k].used);
+            assert_int_equal(slow.argc, r[k].argc);
+            for (int i = 0; i < slow.argc; i++)
+                assert_true(slow.argv[i].p == r[k].argv[i].p && slow.argv[i].len == r[k].argv[i].len);
+            at += slow.used;
+        }
+        resp_release(&slow);
+        buf_release(&in);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +340,8 @@ int main(void)
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_large_bulk_is_linear),
         cmocka_unit_test(test_claims_cost_nothing),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_whole_agrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
