@@ -178,15 +178,32 @@ def read_table(name):
             words = line.split("#")[0].split()
             if words:
                 table[words[0]] = dict(zip(COLUMNS, map(int, words[1:5])))
+                if words[5:]:
+                    table[words[0]]["seconds"] = float(words[5])
     return table
 
 
-def write_table(name, head, results):
+def write_table(name, head, results, seconds=False):
     with open(os.path.join(HERE, name), "w", encoding="utf-8") as f:
         f.write(head)
-        f.write(f"# {'unit':<30}{'ok':>6}{'ignored':>9}{'failed':>8}{'error':>7}\n")
+        f.write(f"# {'unit':<30}{'ok':>6}{'ignored':>9}{'failed':>8}{'error':>7}{'s' if seconds else '':>7}".rstrip() + "\n")
         for unit, n in results.items():
-            f.write(f"{unit:<32}{n['ok']:>6}{n['ignored']:>9}{n['failed']:>8}{n['error']:>7}\n")
+            time_taken = f"{n['seconds']:>7.1f}" if seconds and "seconds" in n else ""
+            f.write(f"{unit:<32}{n['ok']:>6}{n['ignored']:>9}{n['failed']:>8}{n['error']:>7}{time_taken}\n")
+
+
+def row(n):
+    """A server's figures for a unit, as they stand in the printed table."""
+    if not n:
+        return f"{'not measured':>34}"
+    return f"{n['ok']:>6}{n['ignored']:>8}{n['failed']:>7}{n['error']:>6}" + (f"{n['seconds']:>7.1f}" if "seconds" in n else f"{'-':>7}")
+
+
+def add_to_totals(passed, failed):
+    """utils/test.sh sums what its steps count in this file."""
+    if os.environ.get("TEST_TOTALS"):
+        with open(os.environ["TEST_TOTALS"], "a", encoding="utf-8") as f:
+            f.write(f"{passed} {failed}\n")
 
 
 def worse(n, want):
@@ -218,19 +235,18 @@ def main():
             n["again"] = True
         return n, details
 
-    print(f"{'unit':<30}{'ok':>6}{'of':>6}{'ignored':>9}{'failed':>8}{'error':>7}{'s':>7}")
+    columns = f"{'ok':>6}{'ignored':>8}{'failed':>7}{'error':>6}{'s':>7}"
+    print(f"{'':<32}{os.path.basename(a.server):-^34}  |{'redis-server 7.0.15':-^34}\n{'unit':<32}{columns}  |{columns}")
     results, bad = {}, []
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for unit, (n, details) in zip(units, pool.map(one, units)):
             results[unit] = n
-            ref = reference.get(unit, {}).get("ok", "?")
             verdict = "  (second try)" if "again" in n else ""
             if unit in judged and worse(n, judged[unit]):
                 w = judged[unit]
                 verdict = f"  WORSE than {w['ok']} ok, {w['ignored']} ignored, {w['failed']} failed, {w['error']} error"
                 bad.append(unit)
-            print(f"{unit:<30}{n['ok']:>6}{ref:>6}{n['ignored']:>9}{n['failed']:>8}{n['error']:>7}{n['seconds']:>7.1f}"
-                  + verdict, flush=True)
+            print(f"{unit:<32}{row(n)}  |{row(reference.get(unit))}{verdict}", flush=True)
             if a.verbose or unit in bad:
                 for d in details[:40]:
                     print("    " + d)
@@ -239,9 +255,10 @@ def main():
                     "--record.\n", {**expected, **results})
     if a.record_reference:
         write_table("reference", "# What Debian's redis-server 7.0.15 does under the same flags. Written by run.py "
-                    "--server redis-server --record-reference.\n", {**reference, **results})
+                    "--server redis-server --record-reference.\n", {**reference, **results}, seconds=True)
     print(f"{sum(n['ok'] for n in results.values())} ok of {sum(reference.get(u, {}).get('ok', 0) for u in results)}"
           f" that redis-server passes in these units")
+    add_to_totals(sum(n["ok"] for n in results.values()), len(bad))
     if bad:
         sys.exit("redis-tests: worse than recorded: " + " ".join(bad))
 

@@ -56,6 +56,7 @@ all)
     step "checks and unit tests" make -s check
     step "commands over RESP" py tests/cmd
     step "clients" py tests/clients
+    step "Redis's own suite" redis-tests-compat/run.py
     step "faults" py tests/faults
     step "address and undefined-behaviour sanitizers" asan_tests
     step "thread sanitizer" tsan_tests
