@@ -26,6 +26,8 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &zset_range_family,
     &zset_pop_family,
     &zset_ops_family,
+    &geo_family,
+    &geo_search_family,
     &sort_family,
     &stream_family,
     &transactions_family,
