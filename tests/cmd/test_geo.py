@@ -80,8 +80,8 @@ def test_refusals(t):
     assert error(t, *search, "BYBOX", 1, -1, "m") == "height or width cannot be negative"
     assert error(t, *search, "BYRADIUS", 1, "m", "COUNT", 0) == "COUNT must be > 0"
     assert error(t, *search, "BYRADIUS", 1, "m", "ANY") == "the ANY argument requires COUNT argument"
-    assert error(t, *search, "ASC", "ASC") == "exactly one of BYRADIUS and BYBOX can be specified for GEOSEARCH"
-    assert error(t, "GEOSEARCH", "g", "BYRADIUS", 1, "m", "ASC") == (
+    assert error(t, *search, "ASC", "WITHDIST") == "exactly one of BYRADIUS and BYBOX can be specified for GEOSEARCH"
+    assert error(t, "GEOSEARCH", "g", "BYRADIUS", 1, "m", "ASC", "WITHDIST") == (
         "exactly one of FROMMEMBER or FROMLONLAT can be specified for GEOSEARCH")
     assert error(t, "GEOSEARCH", "g", "FROMMEMBER", "b", "BYRADIUS", 1, "m") == "could not decode requested zset member"
     assert error(t, "GEORADIUS_RO", "g", 1, 1, 1, "m", "STORE", "s") == "syntax error"
