@@ -370,7 +370,7 @@ static void random_by_pass(struct call *c, struct obj *o, size_t n, bool scores)
         }
 }
 
-/* A small sample of a large skip list: draw again what was drawn before. A member is known by where its bytes are. */
+/* A small sample of a large set: draw again what was drawn before. A member is known by where its bytes are. */
 static void random_by_draws(struct call *c, struct obj *o, size_t n, bool scores)
 {
     struct drawn drawn;

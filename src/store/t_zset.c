@@ -1,6 +1,6 @@
 /* Sorted sets, see t_zset.h.
  *
- * v.ptr is the listpack itself (ENC_LISTPACK) or a struct zskip (ENC_SKIPLIST). In a listpack a score is the shortest
+ * v.ptr is the listpack itself (ENC_LISTPACK) or a struct ztree (ENC_SKIPLIST). In a listpack a score is the shortest
  * text that reads back the same, integers as integers, as Redis writes it: DUMP gives the bytes that are in memory.
  * Members of a listpack are found by walking it; at 128 short members that is faster than a tree would be. */
 #include "store/t_zset.h"
@@ -33,7 +33,7 @@ void zset_settings(void)
     SETTING_REGISTER(settings);
 }
 
-static struct zskip *skip_of(const struct obj *o)
+static struct ztree *tree_of(const struct obj *o)
 {
     return o->v.ptr;
 }
@@ -96,13 +96,13 @@ static void listpack_put(uint8_t **lp, struct slice member, double score)
     }
 }
 
-static void to_skiplist(struct obj *o)
+static void to_tree(struct obj *o)
 {
     uint8_t *lp = o->v.ptr;
-    struct zskip *z = zskip_create(listpack_count(lp) / 2 + 1);
+    struct ztree *z = ztree_create(listpack_count(lp) / 2 + 1);
     char tmp[NUM_I64_MAX];
     for (const uint8_t *m = listpack_first(lp); m; m = listpack_next(lp, listpack_next(lp, m)))
-        zskip_add(z, listpack_str(m, tmp), score_of(lp, m));
+        ztree_add(z, listpack_str(m, tmp), score_of(lp, m));
     mem_free(lp);
     o->v.ptr = z;
     o->enc = ENC_SKIPLIST;
@@ -117,15 +117,15 @@ struct value zset_new(void)
 
 size_t zset_len(const struct obj *o)
 {
-    return o->enc == ENC_LISTPACK ? listpack_count(o->v.ptr) / 2 : zskip_len(skip_of(o));
+    return o->enc == ENC_LISTPACK ? listpack_count(o->v.ptr) / 2 : ztree_len(tree_of(o));
 }
 
 bool zset_score(const struct obj *o, struct slice member, double *score)
 {
     if (o->enc == ENC_SKIPLIST) {
-        const struct znode *n = zskip_find(skip_of(o), member);
+        const struct zmember *n = ztree_find(tree_of(o), member);
         if (n)
-            *score = znode_score(n);
+            *score = zmember_score(n);
         return n != NULL;
     }
     const uint8_t *at = find_member(o->v.ptr, member);
@@ -148,32 +148,32 @@ static enum zset_outcome decide(double now, double *score, unsigned conditions)
     return to == now ? ZSET_SAME : ZSET_CHANGED;
 }
 
-static enum zset_outcome skiplist_add(struct zskip *z, struct slice member, double *score, unsigned conditions)
+static enum zset_outcome tree_add(struct ztree *z, struct slice member, double *score, unsigned conditions)
 {
-    struct znode *n = zskip_find(z, member);
+    struct zmember *n = ztree_find(z, member);
     if (!n && conditions & ZSET_XX)
         return ZSET_NOTHING;
     if (!n) {
-        zskip_add(z, member, *score);
+        ztree_add(z, member, *score);
         return ZSET_ADDED;
     }
-    enum zset_outcome what = decide(znode_score(n), score, conditions);
+    enum zset_outcome what = decide(zmember_score(n), score, conditions);
     if (what == ZSET_CHANGED)
-        zskip_move(z, n, *score);
+        ztree_move(z, n, *score);
     return what;
 }
 
 enum zset_outcome zset_add(struct obj *o, struct slice member, double *score, unsigned conditions)
 {
     if (o->enc == ENC_SKIPLIST)
-        return skiplist_add(skip_of(o), member, score, conditions);
+        return tree_add(tree_of(o), member, score, conditions);
     uint8_t *lp = o->v.ptr, *at = find_member(lp, member);
     if (!at && conditions & ZSET_XX)
         return ZSET_NOTHING;
     if (!at && (listpack_count(lp) / 2 >= (uint64_t)max_entries || too_long(member) ||
                 !listpack_fits(lp, member.len + NUM_DOUBLE_MAX))) {
-        to_skiplist(o);
-        return skiplist_add(skip_of(o), member, score, conditions);
+        to_tree(o);
+        return tree_add(tree_of(o), member, score, conditions);
     }
     enum zset_outcome what = at ? decide(score_of(lp, at), score, conditions) : ZSET_ADDED;
     if (what == ZSET_CHANGED)
@@ -192,9 +192,9 @@ void zset_set(struct obj *o, struct slice member, double score)
 bool zset_del(struct obj *o, struct slice member)
 {
     if (o->enc == ENC_SKIPLIST) {
-        struct znode *n = zskip_find(skip_of(o), member);
+        struct zmember *n = ztree_find(tree_of(o), member);
         if (n)
-            zskip_remove(skip_of(o), n);
+            ztree_remove(tree_of(o), n);
         return n != NULL;
     }
     uint8_t *lp = o->v.ptr, *at = find_member(lp, member);
@@ -210,11 +210,11 @@ int64_t zset_rank(const struct obj *o, struct slice member, bool back, double *s
 {
     size_t rank = 0;
     if (o->enc == ENC_SKIPLIST) {
-        const struct znode *n = zskip_find(skip_of(o), member);
+        const struct zmember *n = ztree_find(tree_of(o), member);
         if (!n)
             return -1;
-        *score = znode_score(n);
-        rank = zskip_rank(skip_of(o), n);
+        *score = zmember_score(n);
+        rank = ztree_rank(tree_of(o), n);
     } else {
         const uint8_t *lp = o->v.ptr, *at = listpack_first(lp);
         for (; at && !listpack_eq(at, member); rank++)
@@ -254,8 +254,8 @@ static bool not_behind_range(const void *arg, double score, struct slice member)
 void zset_find_range(const struct obj *o, const struct zset_range *r, size_t *start, size_t *n)
 {
     if (o->enc == ENC_SKIPLIST) {
-        size_t end = zskip_leading(skip_of(o), not_behind_range, r);
-        *start = zskip_leading(skip_of(o), before_range, r);
+        size_t end = ztree_leading(tree_of(o), not_behind_range, r);
+        *start = ztree_leading(tree_of(o), before_range, r);
         *n = end > *start ? end - *start : 0;
         return;
     }
@@ -275,7 +275,7 @@ void zset_delete_range(struct obj *o, size_t start, size_t n)
     if (n == 0)
         return;
     if (o->enc == ENC_SKIPLIST) {
-        zskip_remove_range(skip_of(o), start, n);
+        ztree_remove_range(tree_of(o), start, n);
         return;
     }
     uint8_t *lp = o->v.ptr;
@@ -290,7 +290,7 @@ void zset_iter_begin(struct zset_iter *it, const struct obj *o, size_t rank, boo
     it->o = o;
     it->back = back;
     if (o->enc == ENC_SKIPLIST)
-        it->node = zskip_at(skip_of(o), rank);
+        it->place = ztree_at(tree_of(o), rank);
     else
         it->at = listpack_seek(o->v.ptr, (long)rank * 2);
 }
@@ -298,12 +298,12 @@ void zset_iter_begin(struct zset_iter *it, const struct obj *o, size_t rank, boo
 bool zset_iter_next(struct zset_iter *it)
 {
     if (it->o->enc == ENC_SKIPLIST) {
-        const struct znode *n = it->node;
-        if (!n)
+        const struct zmember *m = zplace_member(it->place);
+        if (!m)
             return false;
-        it->member = znode_member(n);
-        it->score = znode_score(n);
-        it->node = it->back ? znode_prev(n) : znode_next(n);
+        it->member = zmember_bytes(m);
+        it->score = zmember_score(m);
+        it->place = it->back ? zplace_prev(it->place) : zplace_next(it->place);
         return true;
     }
     const uint8_t *lp = it->o->v.ptr, *at = it->at;
@@ -326,14 +326,14 @@ struct scan {
 static void scan_node(void *arg, void *node)
 {
     const struct scan *s = arg;
-    s->fn(s->arg, znode_member(node), znode_score(node));
+    s->fn(s->arg, zmember_bytes(node), zmember_score(node));
 }
 
 uint64_t zset_scan(struct obj *o, uint64_t cursor, void (*fn)(void *arg, struct slice member, double score), void *arg)
 {
     struct scan s = {fn, arg};
     if (o->enc == ENC_SKIPLIST)
-        return zskip_scan(skip_of(o), cursor, scan_node, &s);
+        return ztree_scan(tree_of(o), cursor, scan_node, &s);
     struct zset_iter it;
     for (zset_iter_begin(&it, o, 0, false); zset_iter_next(&it);)
         fn(arg, it.member, it.score);
@@ -343,9 +343,9 @@ uint64_t zset_scan(struct obj *o, uint64_t cursor, void (*fn)(void *arg, struct 
 void zset_random(struct obj *o, struct rng *r, struct slice *member, double *score, char tmp[NUM_I64_MAX])
 {
     if (o->enc == ENC_SKIPLIST) {
-        const struct znode *n = zskip_random(skip_of(o), r);
-        *member = znode_member(n);
-        *score = znode_score(n);
+        const struct zmember *n = ztree_random(tree_of(o), r);
+        *member = zmember_bytes(n);
+        *score = zmember_score(n);
         return;
     }
     const uint8_t *at = listpack_seek(o->v.ptr, (long)rng_below(r, zset_len(o)) * 2);
@@ -358,19 +358,19 @@ void zset_random(struct obj *o, struct rng *r, struct slice *member, double *sco
 static void zset_free(uint8_t enc, void *ptr)
 {
     if (enc == ENC_SKIPLIST)
-        zskip_destroy(ptr);
+        ztree_destroy(ptr);
     else
         mem_free(ptr);
 }
 
 static size_t zset_effort(uint8_t enc, const void *ptr)
 {
-    return enc == ENC_SKIPLIST ? zskip_len(ptr) : 1;
+    return enc == ENC_SKIPLIST ? ztree_len(ptr) : 1;
 }
 
 static size_t zset_size(const struct obj *o, int samples)
 {
-    return o->enc == ENC_LISTPACK ? mem_size(o->v.ptr) : zskip_bytes(skip_of(o), samples);
+    return o->enc == ENC_LISTPACK ? mem_size(o->v.ptr) : ztree_bytes(tree_of(o), samples);
 }
 
 static int zset_copy(const struct obj *o, struct value *out, struct err *err)
@@ -379,10 +379,10 @@ static int zset_copy(const struct obj *o, struct value *out, struct err *err)
         *out = value_container(OBJ_ZSET, ENC_LISTPACK, listpack_dup(o->v.ptr));
         return 0;
     }
-    struct zskip *z = zskip_create(zset_len(o));
+    struct ztree *z = ztree_create(zset_len(o));
     struct zset_iter it; /* from the highest score down: each lands at the front, where its way is shortest */
     for (zset_iter_begin(&it, o, zset_len(o) - 1, true); zset_iter_next(&it);)
-        zskip_add(z, it.member, it.score);
+        ztree_add(z, it.member, it.score);
     *out = value_container(OBJ_ZSET, ENC_SKIPLIST, z);
     return 0;
 }
@@ -406,7 +406,7 @@ static void zset_save(const struct obj *o, struct rdb_out *to)
     }
 }
 
-/* Loads into a skip list first: its table is how a member that comes twice is found, in linear time. The bytes stay a
+/* Loads into a tree first: its table is how a member that comes twice is found, in linear time. The bytes stay a
  * listpack when our limits allow. */
 static int load_listpack(struct rdb_in *from, struct obj *tmp, struct err *err)
 {
@@ -425,15 +425,15 @@ static int load_listpack(struct rdb_in *from, struct obj *tmp, struct err *err)
         at = listpack_next(lp, m);
         if (!score_at(at, &score))
             return err_set(err, ERR_GENERIC, "a sorted set with a score that is not a number");
-        if (skiplist_add(skip_of(tmp), member, &score, ZSET_NX) != ZSET_ADDED)
+        if (tree_add(tree_of(tmp), member, &score, ZSET_NX) != ZSET_ADDED)
             return err_set(err, ERR_GENERIC, "a sorted set with the same member twice");
-        if (!slice_eq(znode_member(zskip_at(skip_of(tmp), zskip_len(skip_of(tmp)) - 1)), member))
+        if (!slice_eq(zmember_bytes(zplace_member(ztree_at(tree_of(tmp), ztree_len(tree_of(tmp)) - 1))), member))
             return err_set(err, ERR_GENERIC, "a sorted set that is out of order");
         small &= !too_long(member);
     }
     if (small) {
         uint8_t *copy = listpack_dup(lp);
-        zskip_destroy(tmp->v.ptr);
+        ztree_destroy(tmp->v.ptr);
         tmp->v.ptr = copy;
         tmp->enc = ENC_LISTPACK;
     }
@@ -461,7 +461,7 @@ static int load_pairs(struct rdb_in *from, struct obj *tmp, bool binary, struct 
     if (n == 0 || !rdb_fits(from, n, binary ? 9 : 2))
         return err_set(err, ERR_GENERIC, "a sorted set that is empty or claims more members than there are bytes");
     if (n > (uint64_t)max_entries)
-        to_skiplist(tmp);
+        to_tree(tmp);
     for (uint64_t i = 0; i < n; i++) {
         struct slice member = rdb_get_str(from); /* a score's get leaves it alone */
         double score = NAN;
@@ -484,7 +484,7 @@ static int zset_load(uint8_t rdb_type, struct rdb_in *from, struct value *out, s
     struct obj tmp = {.type = OBJ_ZSET, .enc = ENC_SKIPLIST};
     int rc;
     if (rdb_type == RDB_ZSET_LISTPACK) {
-        tmp.v.ptr = zskip_create(0);
+        tmp.v.ptr = ztree_create(0);
         rc = load_listpack(from, &tmp, err);
     } else if (rdb_type == RDB_ZSET_2 || rdb_type == RDB_ZSET) {
         tmp.enc = ENC_LISTPACK;
@@ -514,7 +514,7 @@ static void zset_digest(const struct obj *o, uint8_t sha[20])
 
 static const struct dict *zset_table(const struct obj *o)
 {
-    return o->enc == ENC_SKIPLIST ? zskip_table(skip_of(o)) : NULL;
+    return o->enc == ENC_SKIPLIST ? ztree_table(tree_of(o)) : NULL;
 }
 
 const struct type_ops zset_ops = {

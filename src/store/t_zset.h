@@ -1,7 +1,7 @@
-/* Sorted sets: small ones as one listpack (member, score, member, ... in order), larger ones as a skip list with a
- * table (store/zskip.h), ENC_LISTPACK and ENC_SKIPLIST.
+/* Sorted sets: small ones as one listpack (member, score, member, ... in order), larger ones as a tree with a
+ * table (store/ztree.h): ENC_LISTPACK and ENC_SKIPLIST, which is the name that clients know for the large kind.
  *
- * A set starts as a listpack and changes to a skip list for good with the first member longer than
+ * A set starts as a listpack and changes to a tree for good with the first member longer than
  * zset-max-listpack-value or the one beyond zset-max-listpack-entries. Order is by score, then by the member's bytes. A
  * score is never NaN.
  *
@@ -17,7 +17,7 @@
 
 #include "base/rng.h"
 #include "store/obj.h"
-#include "store/zskip.h"
+#include "store/ztree.h"
 
 struct value zset_new(void); /* empty, to be given to db_add or db_set */
 
@@ -62,7 +62,7 @@ struct zset_iter {
     double score;
     /* private */
     const struct obj *o;
-    const struct znode *node;
+    struct zplace place;
     const uint8_t *at;
     bool back;
     char tmp[NUM_I64_MAX];
