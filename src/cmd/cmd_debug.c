@@ -1,8 +1,8 @@
 /* DEBUG: what test suites need to look inside or to provoke a state. Refused unless enable-debug-command says
  * otherwise.
  *
- * RELOAD passes every value of Redis's own types through its RDB payload in memory: it proves that what is saved is
- * what is loaded, without a file. LOADAOF is in durable.c's hands: it empties the keyspace and replays the journal. */
+ * RELOAD writes a snapshot, empties the keyspace and reads the snapshot. Keys of Skald's own types are in no snapshot and
+ * have files and indexes of their own, which only a restart loads again: they stay as they are. LOADAOF is in durable.c's hands: it empties the keyspace and replays the journal. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/families.h"
+#include "cmd/snapshot.h"
 #include "store/digest.h"
 #include "store/rdb.h"
 #include "store/t_list.h"
@@ -156,75 +157,45 @@ static void debug_digest(struct call *c)
 
 /* ---- reloading ---- */
 
-/* The names of the keys that a reload passes through: our own types have files and indexes of their own, which only a
- * restart loads again. */
-static struct buf reload_keys(struct db *db, size_t *n)
+static bool reload_options(struct call *c, bool *save, bool *flush, bool *merge)
 {
-    struct buf names = {0};
-    struct dict_iter it;
-    struct obj *o;
-    for (dict_iter_begin(&it, &db->keys); (o = dict_iter_next(&it));) {
-        if (type_of(o)->rdb_module)
-            continue;
-        struct slice key = obj_key(o);
-        buf_add(&names, &key.len, sizeof key.len);
-        buf_add(&names, key.p, key.len);
-        ++*n;
+    *save = *flush = true;
+    *merge = false;
+    for (int i = 2; i < c->argc; i++) {
+        struct slice word = call_arg(c, i);
+        if (slice_is(word, "merge")) {
+            *merge = true;
+        } else if (slice_is(word, "noflush")) {
+            *flush = false;
+        } else if (slice_is(word, "nosave")) {
+            *save = false;
+        } else {
+            reply_errorf(c->reply, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+            return false;
+        }
     }
-    dict_iter_end(&it);
-    return names;
-}
-
-static int reload_key(struct db *db, struct slice key, struct buf *payload, struct err *err)
-{
-    struct value v;
-    struct obj *o = db_peek(db, key);
-    if (!o)
-        return 0; /* it expired meanwhile */
-    buf_clear(payload);
-    rdb_dump(o, payload, false);
-    int rc = rdb_restore(buf_slice(payload), &v, false, err);
-    if (rc == 0)
-        db_set(db, key, v, true);
-    return rc;
-}
-
-static int reload_db(struct db *db, struct err *err)
-{
-    size_t n = 0;
-    struct buf names = reload_keys(db, &n), payload = {0};
-    const char *p = names.p;
-    int rc = 0;
-    while (n-- > 0 && rc == 0) {
-        size_t len;
-        memcpy(&len, p, sizeof len);
-        rc = reload_key(db, slice_of(p + sizeof len, len), &payload, err);
-        p += sizeof len + len;
-    }
-    buf_release(&names);
-    buf_release(&payload);
-    return rc;
+    return true;
 }
 
 static void debug_reload(struct call *c)
 {
-    struct store *s = c->db->store;
+    bool save, flush, merge, found;
     struct err err;
-    if (!may_debug(c))
+    if (!may_debug(c) || !reload_options(c, &save, &flush, &merge))
         return;
-    for (int i = 3; i <= c->argc; i++) {
-        struct slice word = call_arg(c, i - 1);
-        if (!slice_is(word, "merge") && !slice_is(word, "noflush") && !slice_is(word, "nosave") && i > 3) {
-            call_syntax(c);
-            return;
-        }
+    snapshot_stop();
+    if (save && snapshot_save(&err) < 0) {
+        call_err(c, &err);
+        return;
     }
-    for (int i = 0; i < s->ndbs; i++)
-        if (reload_db(&s->dbs[i], &err) < 0) {
-            reply_errorf(c->reply, "ERR Error trying to load the RDB dump: %s", err.msg);
-            return;
-        }
-    reply_ok(c->reply);
+    /* After a save what is read is what was there: nothing to be journaled. */
+    bool effects = !save || !flush;
+    if (flush)
+        snapshot_clear(effects);
+    if (snapshot_load((merge ? SNAPSHOT_MERGE : 0) | (effects ? SNAPSHOT_EFFECTS : 0), &found, &err) < 0)
+        reply_errorf(c->reply, "ERR Error trying to load the RDB dump: %s", err.msg);
+    else
+        reply_ok(c->reply);
 }
 
 static void debug_loadaof(struct call *c)
@@ -357,7 +328,7 @@ static const struct cmd subs[] = {
     DEBUG_ROW("object", debug_object, -3, "key", "Where and how a value is kept."),
     DEBUG_ROW("digest", debug_digest, 2, "", "A digest of everything; equal for equal data."),
     DEBUG_ROW("digest-value", debug_digest_value, -2, "key...", "A digest of each key's value."),
-    DEBUG_ROW("reload", debug_reload, -2, "[MERGE] [NOFLUSH] [NOSAVE]", "Passes the values through their RDB form."),
+    DEBUG_ROW("reload", debug_reload, -2, "[MERGE] [NOFLUSH] [NOSAVE]", "Saves a snapshot and reads it again."),
     DEBUG_ROW("loadaof", debug_loadaof, 2, "", "Empties the keyspace and replays the journal."),
     DEBUG_ROW("quicklist-packed-threshold", debug_packed_threshold, 3, "bytes",
               "From which size on an element of a list is a node of its own."),

@@ -9,6 +9,7 @@
 #include "cmd/expire.h"
 #include "cmd/families.h"
 #include "cmd/scan.h"
+#include "cmd/snapshot.h"
 #include "store/rdb.h"
 
 static void changed(struct call *c, struct slice key, const char *event)
@@ -703,6 +704,8 @@ static void flushall(struct call *c)
     for (int i = 0; i < s->ndbs; i++)
         db_flush(&s->dbs[i]);
     s->dirty++;
+    if (!(c->flags & CALL_REPLAY))
+        snapshot_flushed();
     reply_ok(c->reply);
 }
 

@@ -11,6 +11,7 @@
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/families.h"
+#include "cmd/snapshot.h"
 
 static void info(struct call *c)
 {
@@ -153,12 +154,23 @@ static void config_resetstat(struct call *c)
 
 static void shutdown_cmd(struct call *c)
 {
+    bool save = snapshot_wanted(), force = false;
+    struct err err;
     for (int i = 1; i < c->argc; i++) {
         struct slice a = call_arg(c, i);
-        if (!slice_is(a, "nosave") && !slice_is(a, "save") && !slice_is(a, "now") && !slice_is(a, "force")) {
+        if (slice_is(a, "nosave") || slice_is(a, "save")) {
+            save = slice_is(a, "save");
+        } else if (slice_is(a, "force")) {
+            force = true;
+        } else if (!slice_is(a, "now")) {
             call_syntax(c);
             return;
         }
+    }
+    snapshot_stop(); /* what it writes would be older than what is saved now */
+    if (save && snapshot_save(&err) < 0 && !force) {
+        reply_errorf(c->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+        return;
     }
     if (dispatch_gates.shutdown)
         dispatch_gates.shutdown();

@@ -1,6 +1,7 @@
 #include "cmd/durable.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/info.h"
@@ -9,6 +10,7 @@
 #include "base/setting.h"
 #include "cmd/dispatch.h"
 #include "cmd/effects.h"
+#include "cmd/snapshot.h"
 #include "persist/dirlock.h"
 #include "persist/journal.h"
 #include "store/rdb.h"
@@ -28,6 +30,7 @@ static int nregistries;
 static void (*prepare_switch)(uint64_t lsn);
 
 static bool appendonly, load_truncated, skip_refused, rdb_preamble;
+static bool once; /* the journal is open only until its base is written: BGREWRITEAOF while it is off */
 static uint64_t skipped; /* effects that the replay passed over */
 static int64_t fsync_policy, auto_percent, auto_min;
 static char *dirname, *filename;
@@ -129,7 +132,7 @@ static int disk_gate(struct err *err)
 {
     struct err why;
     if (!journal || !journal_failed(journal, &why))
-        return 0;
+        return snapshot_gate(err);
     return err_set(err, ERR_GENERIC, "MISCONF Errors writing to the AOF file: %s", why.msg);
 }
 
@@ -168,7 +171,7 @@ static struct journal_options options(void)
     };
 }
 
-static int replay(struct err *err)
+static int replay(bool *found, struct err *err)
 {
     struct journal_options o = options();
     struct journal_stats st;
@@ -183,10 +186,20 @@ static int replay(struct err *err)
     if (skipped)
         log_warning("%llu effects of the journal were passed over; the first are named above",
                     (unsigned long long)skipped);
+    *found = st.found;
     return rc;
 }
 
+/* There is no journal, or it is off: what a snapshot holds is the beginning, whoever wrote it. */
+static int import(bool *found, struct err *err)
+{
+    int rc = snapshot_load(0, found, err);
+    return *found ? rc : 0;
+}
+
 /* ---- opening, closing, rewriting ---- */
+
+static int rewrite(struct err *err);
 
 static int open_journal(bool fresh, struct err *err)
 {
@@ -203,6 +216,7 @@ static int open_journal(bool fresh, struct err *err)
 int durable_open(struct loop *l, struct file_io *f, struct job_pool *p, const char *dir, struct err *err)
 {
     int rc;
+    bool found, imported = false;
     loop = l;
     files = f;
     pool = p;
@@ -212,12 +226,14 @@ int durable_open(struct loop *l, struct file_io *f, struct job_pool *p, const ch
     effects_add_sink(journal_sink, NULL);
     effects_mute(journal_sink, true); /* until there is a journal */
     if (!appendonly)
-        return 0;
+        return import(&found, err);
     if ((rc = lock = dirlock_take(dir, err)) < 0)
         return rc;
-    if ((rc = replay(err)) < 0)
+    if ((rc = replay(&found, err)) < 0 || (!found && (rc = import(&imported, err)) < 0))
         return rc;
-    return open_journal(false, err);
+    if ((rc = open_journal(imported, err)) < 0)
+        return rc;
+    return imported ? rewrite(err) : 0; /* its base is what was imported */
 }
 
 static bool has_files(const struct store *s)
@@ -235,24 +251,42 @@ static bool has_files(const struct store *s)
     return false;
 }
 
-int durable_reload(struct err *err)
+/* Is there one on disk, made by BGREWRITEAOF or while it was on? */
+static bool on_disk(void)
 {
-    struct store *s = dispatch_store();
-    int rc;
-    if (!journal)
-        return err_set(err, ERR_STATE, "the journal is off; turn it on with CONFIG SET appendonly yes");
-    if (!journal_has_base(journal) || journal_rewriting(journal))
-        return err_set(err, ERR_STATE, "the journal is being rewritten; wait until that is done");
-    if (has_files(s))
-        return err_set(err, ERR_STATE, "vector sets have files of their own; restart the server instead");
+    struct buf path = {0};
+    buf_addf(&path, "%s/%s/%s.manifest", data_dir, dirname, filename);
+    bool there = access(buf_cstr(&path), R_OK) == 0;
+    buf_release(&path);
+    return there;
+}
+
+static void close_journal(void)
+{
     journal_close(journal);
     journal_unhook(&on_advance);
     journal = NULL;
+    effects_mute(journal_sink, true);
+}
+
+int durable_reload(struct err *err)
+{
+    struct store *s = dispatch_store();
+    bool found, on = journal != NULL;
+    int rc;
+    if (!on && !on_disk())
+        return err_set(err, ERR_STATE, "there is no journal; make one with BGREWRITEAOF or CONFIG SET appendonly yes");
+    if (on && (!journal_has_base(journal) || journal_rewriting(journal)))
+        return err_set(err, ERR_STATE, "the journal is being rewritten; wait until that is done");
+    if (has_files(s))
+        return err_set(err, ERR_STATE, "vector sets have files of their own; restart the server instead");
+    if (on)
+        close_journal();
     for (int d = 0; d < s->ndbs; d++)
         db_flush(&s->dbs[d]);
-    if ((rc = replay(err)) < 0)
+    if ((rc = replay(&found, err)) < 0)
         return rc;
-    return open_journal(false, err);
+    return on ? open_journal(false, err) : 0;
 }
 
 void durable_close(void)
@@ -334,17 +368,47 @@ static int rewrite(struct err *err)
     return journal_rewrite_start(journal, &r, err);
 }
 
+/* Takes the folder and starts a journal whose base is the keyspace of now; until that is written it does not count. */
+static int begin_journal(struct err *err)
+{
+    int rc;
+    if ((rc = lock = dirlock_take(data_dir, err)) < 0 || (rc = open_journal(true, err)) < 0)
+        return rc;
+    return rewrite(err);
+}
+
+static void end_journal(void)
+{
+    close_journal();
+    dirlock_release(lock);
+    lock = -1;
+    list_each_safe (node, &held) {
+        release(list_entry(node, struct client, hold_link));
+    }
+}
+
 int durable_rewrite(struct err *err)
 {
-    if (!journal)
-        return err_set(err, ERR_STATE, "the journal is off; turn it on with CONFIG SET appendonly yes");
-    return rewrite(err);
+    if (journal)
+        return rewrite(err);
+    int rc = begin_journal(err);
+    once = rc == 0; /* as in Redis: files of the keyspace as it is, which nothing is appended to once they are written */
+    return rc;
+}
+
+bool durable_rewriting(void)
+{
+    return journal && journal_rewriting(journal);
 }
 
 void durable_tick(void)
 {
     if (journal && journal_failed(journal, NULL))
         release_reads();
+    if (journal && once && !journal_rewriting(journal)) {
+        once = false;
+        end_journal();
+    }
     if (journal && !journal_rewriting(journal) && (journal_wants_rewrite(journal) || !journal_has_base(journal)))
         rewrite(NULL);
 }
@@ -353,23 +417,11 @@ void durable_tick(void)
 
 static int apply_appendonly(struct err *err)
 {
-    int rc;
-    if (appendonly && !journal) {
-        if ((rc = lock = dirlock_take(data_dir, err)) < 0 || (rc = open_journal(true, err)) < 0)
-            return rc;
-        return rewrite(err); /* the keyspace of now is the base; until it is written the journal does not count */
-    }
-    if (!appendonly && journal) {
-        journal_close(journal);
-        journal_unhook(&on_advance);
-        journal = NULL;
-        effects_mute(journal_sink, true);
-        dirlock_release(lock);
-        lock = -1;
-        list_each_safe (node, &held) {
-            release(list_entry(node, struct client, hold_link));
-        }
-    }
+    once = false;
+    if (appendonly && !journal)
+        return begin_journal(err);
+    if (!appendonly && journal)
+        end_journal();
     return 0;
 }
 

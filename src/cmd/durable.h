@@ -18,7 +18,8 @@ void durable_settings(void); /* registers the rows: appendonly, appendfsync, ...
 /* Opens the journal under the data directory, replays it, and starts appending, when `appendonly` is on. */
 int durable_open(struct loop *l, struct file_io *files, struct job_pool *pool, const char *dir, struct err *err);
 void durable_close(void); /* a clean stop: what was appended is on disk afterwards */
-int durable_rewrite(struct err *err);
+int durable_rewrite(struct err *err); /* also while the journal is off: its files are made and left alone then */
+bool durable_rewriting(void);
 /* Empties the keyspace and replays the journal, for tests (DEBUG LOADAOF). ERR_STATE when it is off, when it has no base
  * yet, or when a key has files of its own, which only a start finds again. Blocks. */
 int durable_reload(struct err *err);

@@ -22,6 +22,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &list_family,
     &set_family,
     &slowlog_family,
+    &snapshot_family,
     &zset_family,
     &zset_range_family,
     &zset_pop_family,

@@ -11,7 +11,9 @@
 #include "cmd/outbound.h"
 #include "cmd/session_boot.h"
 #include "cmd/slowlog.h"
+#include "cmd/snapshot.h"
 #include "net/settings.h"
+#include "server/version.h"
 #include "session/session.h"
 #include "store/evict.h"
 #include "store/types.h"
@@ -38,6 +40,12 @@ static void connections_settings(void)
 static int blocked_open(const struct rooms *r, struct err *err)
 {
     block_boot(r->loop);
+    return 0;
+}
+
+static int snapshots_open(const struct rooms *r, struct err *err)
+{
+    snapshot_boot(r->loop, REDIS_VERSION);
     return 0;
 }
 
@@ -95,6 +103,11 @@ static const struct room rows[] = {
     {.name = "eviction", .settings = evict_settings},
     {.name = "connections", .settings = connections_settings},
     {.name = "server commands", .settings = server_cmd_settings},
+    {.name = "snapshots",
+     .settings = snapshot_settings,
+     .open = snapshots_open,
+     .tick = snapshot_tick,
+     .stop = snapshot_stop},
     {.name = "slow log", .settings = slowlog_settings},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
     {.name = "vector sets",

@@ -21,6 +21,7 @@
 #include "cmd/client.h"
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
+#include "cmd/snapshot.h"
 #include "io/file.h"
 #include "io/job.h"
 #include "server/listen.h"
@@ -47,15 +48,6 @@ static int apply_loglevel(struct err *err)
 {
     log_set_level((enum log_level)loglevel);
     return 0;
-}
-
-static int accept_save(const struct setting *s, struct slice v, struct err *err)
-{
-    return 0; /* snapshots are not made yet: the journal is what survives; clients set `save ""` and must be let */
-}
-
-static void print_save(const struct setting *s, struct buf *to)
-{
 }
 
 static const struct setting_word levels[] = {{"debug", LOG_DEBUG},     {"verbose", LOG_VERBOSE}, {"notice", LOG_NOTICE},
@@ -124,12 +116,6 @@ static const struct setting rows[] = {
      .words = engines,
      .flags = SETTING_FIXED,
      .help = "How files are written: io_uring, thread, or auto (io_uring where the kernel has it)."},
-    {.name = "save",
-     .kind = SETTING_CALL,
-     .dflt = "",
-     .set = accept_save,
-     .get = print_save,
-     .help = "Accepted for compatibility; snapshots are not made, the journal (appendonly) is what survives."},
 };
 
 void server_settings(void)
@@ -173,7 +159,11 @@ static void stop(void)
 
 static void on_stop_signal(void *arg, int signum)
 {
+    struct err err;
     log_warning("%s received: stopping", signum == SIGINT ? "SIGINT" : "SIGTERM");
+    snapshot_stop();
+    if (snapshot_wanted())
+        snapshot_save(&err);
     stop();
 }
 

@@ -147,11 +147,6 @@ static void jobs_running(struct buf *to)
     buf_addf(to, "%d", running);
 }
 
-static void changes(struct buf *to)
-{
-    buf_addf(to, "%llu", (unsigned long long)store->dirty);
-}
-
 static void cpu(struct buf *to, int who, int sys)
 {
     struct rusage u;
@@ -199,8 +194,6 @@ static const struct info_row rows[] = {
     {"Memory", "mem_fragmentation_ratio", INFO_TEXT, fragmentation, NULL, NULL},
     {"Memory", "mem_allocator", INFO_TEXT, allocator, NULL, NULL},
     {"Memory", "lazyfree_pending_objects", INFO_GAUGE, pending_free, NULL, NULL},
-    {"Persistence", "rdb_changes_since_last_save", INFO_COUNTER, changes, "skald_changes_total",
-     "Changes of keys"},
     {"Persistence", "loading", INFO_GAUGE, loading, "skald_loading", "1 while the journal is replayed"},
     {"Stats", "total_connections_received", INFO_COUNTER, accepted, "skald_connections_total", "Accepted connections"},
     {"Stats", "total_commands_processed", INFO_COUNTER, commands, "skald_commands_total", "Commands run"},

@@ -9,7 +9,7 @@
  *   module    module id as a length, then (opcode, value)* , then opcode 0; ours hold one string (opcode 5)
  *   payload   type byte, value, u16 version, u64 CRC-64 of all before; both little endian
  *
- * We read LZF but do not write it: values that are worth packing are packed by the file they are in. */
+ * LZF is written only where the caller asks for it (snapshots): payloads of DUMP stay plain. */
 #include "store/rdb.h"
 
 #include <liblzf/lzf.h>
@@ -71,6 +71,25 @@ void rdb_put_len(struct rdb_out *o, uint64_t len)
     }
 }
 
+#define WORTH_PACKING 20
+
+/* Packed behind the room that the two lengths may need, then moved up to them. */
+static bool put_lzf(struct rdb_out *o, struct slice s)
+{
+    enum { LENGTHS = 1 + 5 + 5 };
+    size_t start = o->to->len;
+    char *room = s.len <= UINT32_MAX ? buf_room(o->to, LENGTHS + s.len) : NULL;
+    unsigned packed = room ? lzf_compress(s.p, (unsigned)s.len, room + LENGTHS, (unsigned)s.len - 4) : 0;
+    if (packed == 0)
+        return false;
+    rdb_put_u8(o, 0xc3);
+    rdb_put_len(o, packed);
+    rdb_put_len(o, s.len);
+    memmove(o->to->p + o->to->len, o->to->p + start + LENGTHS, packed);
+    buf_grow(o->to, packed);
+    return true;
+}
+
 void rdb_put_str(struct rdb_out *o, struct slice s)
 {
     int64_t v;
@@ -80,6 +99,8 @@ void rdb_put_str(struct rdb_out *o, struct slice s)
         put_le(o, (uint64_t)v, 1 << kind);
         return;
     }
+    if (o->compress && s.len > WORTH_PACKING && put_lzf(o, s))
+        return;
     rdb_put_len(o, s.len);
     if (s.len)
         buf_add(o->to, s.p, s.len);
@@ -240,16 +261,27 @@ static void put_module(const struct obj *o, const struct type_ops *ops, struct r
     rdb_put_len(out, OPCODE_END);
 }
 
-void rdb_dump(const struct obj *o, struct buf *to, bool by_reference)
+uint8_t rdb_value_type(const struct obj *o)
 {
     const struct type_ops *ops = type_of(o);
+    return ops->rdb_module ? RDB_MODULE_2 : ops->rdb_type(o);
+}
+
+void rdb_put_value(const struct obj *o, struct rdb_out *to)
+{
+    const struct type_ops *ops = type_of(o);
+    if (ops->rdb_module)
+        put_module(o, ops, to);
+    else
+        ops->save(o, to);
+}
+
+void rdb_dump(const struct obj *o, struct buf *to, bool by_reference)
+{
     struct rdb_out out = {.to = to, .by_reference = by_reference};
     size_t start = to->len;
-    rdb_put_u8(&out, ops->rdb_module ? RDB_MODULE_2 : ops->rdb_type(o));
-    if (ops->rdb_module)
-        put_module(o, ops, &out);
-    else
-        ops->save(o, &out);
+    rdb_put_u8(&out, rdb_value_type(o));
+    rdb_put_value(o, &out);
     put_le(&out, RDB_VERSION, 2);
     put_le(&out, crc64_redis(0, to->p + start, to->len - start), 8);
 }
@@ -267,10 +299,10 @@ static bool footer_ok(const uint8_t *p, size_t n)
 static const struct type_ops *reader_of(uint8_t type)
 {
     static const int8_t by_byte[] = {
-        [0] = OBJ_STRING, [1] = OBJ_LIST,    [2] = OBJ_SET,   [3] = OBJ_ZSET,    [4] = OBJ_HASH,  [5] = OBJ_ZSET,
-        [6] = -1,         [7] = -1,          [8] = -1,        [9] = OBJ_HASH,    [10] = OBJ_LIST, [11] = OBJ_SET,
-        [12] = OBJ_ZSET,  [13] = OBJ_HASH,   [14] = OBJ_LIST, [15] = OBJ_STREAM, [16] = OBJ_HASH, [17] = OBJ_ZSET,
-        [18] = OBJ_LIST,  [19] = OBJ_STREAM, [20] = OBJ_SET,  [21] = OBJ_STREAM,
+        [0] = OBJ_STRING,  [1] = OBJ_LIST,  [2] = OBJ_SET,   [3] = OBJ_ZSET,  [4] = OBJ_HASH,    [5] = OBJ_ZSET,
+        [6] = -1,          [7] = -1,        [8] = -1,        [9] = -1,        [10] = -1,         [11] = OBJ_SET,
+        [12] = -1,         [13] = -1,       [14] = -1,       [15] = OBJ_STREAM, [16] = OBJ_HASH, [17] = OBJ_ZSET,
+        [18] = OBJ_LIST,   [19] = OBJ_STREAM, [20] = OBJ_SET, [21] = OBJ_STREAM,
     };
     if (type >= sizeof by_byte || by_byte[type] < 0)
         return NULL;
@@ -303,6 +335,24 @@ static int get_module(struct rdb_in *in, struct value *out, struct err *err)
     return rc;
 }
 
+int rdb_get_value(uint8_t type, struct rdb_in *in, struct value *out, struct err *err)
+{
+    const struct type_ops *ops = reader_of(type);
+    *out = (struct value){0};
+    if (type == RDB_MODULE_2)
+        return get_module(in, out, err);
+    if (rdb_is_old(type))
+        return rdb_get_old(type, in, out, err);
+    if (!ops)
+        return err_set(err, ERR_GENERIC, "type %u is unknown", type);
+    int rc = ops->load(type, in, out, err);
+    if (rc == 0 && in->bad) {
+        value_release(out);
+        rc = err_set(err, ERR_GENERIC, "bytes missing");
+    }
+    return rc;
+}
+
 int rdb_restore(struct slice payload, struct value *out, bool by_reference, struct err *err)
 {
     const uint8_t *p = (const uint8_t *)payload.p;
@@ -311,16 +361,8 @@ int rdb_restore(struct slice payload, struct value *out, bool by_reference, stru
     if (!footer_ok(p, payload.len))
         return err_set(err, ERR_GENERIC, "DUMP payload version or checksum are wrong");
     struct rdb_in in = {.p = p, .end = p + payload.len - FOOTER, .by_reference = by_reference};
-    uint8_t type = rdb_get_u8(&in);
-    const struct type_ops *ops = reader_of(type);
-    int rc;
-    if (type == RDB_MODULE_2)
-        rc = get_module(&in, out, &why);
-    else if (!ops)
-        rc = err_set(&why, ERR_GENERIC, "type %u is unknown", type);
-    else
-        rc = ops->load(type, &in, out, &why);
-    if (rc == 0 && (in.bad || in.p != in.end)) {
+    int rc = rdb_get_value(rdb_get_u8(&in), &in, out, &why);
+    if (rc == 0 && in.p != in.end) {
         value_release(out);
         rc = err_set(&why, ERR_GENERIC, "bytes missing or left over");
     }

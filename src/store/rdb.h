@@ -15,7 +15,7 @@
 #define RDB_VERSION      10 /* what we write: Redis 7.0 and later read it */
 #define RDB_VERSION_READ 12 /* the newest that we try to read; a type byte that we do not know is refused anyway */
 
-/* The type bytes that we write or read. */
+/* The type bytes that we write or read; those marked old are only read (rdb_old.c). */
 enum rdb_type {
     RDB_STRING = 0,
     RDB_LIST = 1,
@@ -24,7 +24,12 @@ enum rdb_type {
     RDB_HASH = 4,
     RDB_ZSET_2 = 5,
     RDB_MODULE_2 = 7,
+    RDB_HASH_ZIPMAP = 9,    /* old */
+    RDB_LIST_ZIPLIST = 10,  /* old */
     RDB_SET_INTSET = 11,
+    RDB_ZSET_ZIPLIST = 12,  /* old */
+    RDB_HASH_ZIPLIST = 13,  /* old */
+    RDB_LIST_QUICKLIST = 14, /* old */
     RDB_STREAM_LISTPACKS = 15,
     RDB_HASH_LISTPACK = 16,
     RDB_ZSET_LISTPACK = 17,
@@ -37,6 +42,7 @@ enum rdb_type {
 struct rdb_out {
     struct buf *to;
     bool by_reference; /* the journal's base: a value that has its own file may write a reference to it */
+    bool compress;     /* longer strings are packed by LZF where that makes them shorter (rdbcompression) */
 };
 
 struct rdb_in {
@@ -66,6 +72,16 @@ static inline bool rdb_fits(const struct rdb_in *in, uint64_t count, size_t min_
 
 /* A module id from a nine-character name (A-Z a-z 0-9 - _) and a version below 1024. */
 uint64_t rdb_module_id(const char name[9], int version);
+
+/* A value alone, as it stands behind its type byte (and, in a file, its key). */
+uint8_t rdb_value_type(const struct obj *o);
+void rdb_put_value(const struct obj *o, struct rdb_out *to);
+/* Reads any type byte that Redis has written since 2.2. The sentence of a failure is for a log. */
+int rdb_get_value(uint8_t type, struct rdb_in *in, struct value *out, struct err *err);
+
+/* The forms of Redis before 7.0 (zipmap, ziplist): rewritten into today's and read as those. For rdb_get_value. */
+bool rdb_is_old(uint8_t type);
+int rdb_get_old(uint8_t type, struct rdb_in *in, struct value *out, struct err *err);
 
 /* Whole payloads with version and checksum: DUMP's bytes. */
 void rdb_dump(const struct obj *o, struct buf *to, bool by_reference);

@@ -40,7 +40,7 @@ def test_reload_keeps_everything(r):
         assert raw(r, "DEBUG", "DIGEST") == before
     assert ttl - 5000 < r.pttl("ttl") <= ttl and r.dbsize() == 9
     assert r.lrange("list", 0, -1) == [str(i).encode() for i in range(500)]
-    assert error(r, "DEBUG", "RELOAD", "NOSAVE", "FOO") == "syntax error"
+    assert error(r, "DEBUG", "RELOAD", "NOSAVE", "FOO") == "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
 
 
 def test_object(r):

@@ -1,5 +1,6 @@
 """A redis-server of the machine's, beside which ours is held: started on a free port of 127.0.0.1, stopped by pid."""
 
+import contextlib
 import shutil
 import subprocess
 import time
@@ -10,14 +11,14 @@ import redis
 from skald import free_port
 
 
-def start(dir):
+def start(dir, *args):
     """A client and the process; skips the test when there is no redis-server."""
     binary = shutil.which("redis-server")
     if not binary:
         pytest.skip("no redis-server here to compare with")
     port = free_port()
     proc = subprocess.Popen([binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(dir), "--save", "",
-                             "--appendonly", "no"], stdout=subprocess.DEVNULL)
+                             "--appendonly", "no", *args], stdout=subprocess.DEVNULL)
     client = redis.Redis(port=port, socket_timeout=30)
     for _ in range(500):
         try:
@@ -28,6 +29,17 @@ def start(dir):
     proc.kill()
     proc.wait()
     raise RuntimeError("redis-server did not come up")
+
+
+@contextlib.contextmanager
+def running(dir, *args):
+    """For a with statement: the client."""
+    client, proc = start(dir, *args)
+    try:
+        yield client
+    finally:
+        proc.terminate()
+        proc.wait()
 
 
 def reply(client, *cmd):
