@@ -191,13 +191,17 @@ static void finish_resize(struct dict *d)
 
 static void maybe_shrink(struct dict *d);
 
-/* What the next step will read: its entries, whose keys are hashed again, and the bucket after that. */
-static void prefetch_step(const struct dict *d)
+/* What steps soon will read: the entries of a bucket, whose keys are hashed again, and a bucket farther on. */
+#define ENTRIES_AHEAD 4
+#define BUCKETS_AHEAD 12
+static void prefetch_steps(const struct dict *d)
 {
     size_t n = buckets(d, 0);
-    if (d->moved + 1 < n)
-        __builtin_prefetch(&d->table[0][d->moved + 1]);
-    const struct dict_bucket *b = &d->table[0][d->moved];
+    if (d->moved + BUCKETS_AHEAD < n)
+        __builtin_prefetch(&d->table[0][d->moved + BUCKETS_AHEAD]);
+    if (d->moved + ENTRIES_AHEAD >= n)
+        return;
+    const struct dict_bucket *b = &d->table[0][d->moved + ENTRIES_AHEAD];
     for (unsigned bits = entries_of(b); bits; bits &= bits - 1)
         __builtin_prefetch(b->slot[__builtin_ctz(bits)]);
 }
@@ -222,7 +226,7 @@ static void move_bucket(struct dict *d)
         finish_resize(d);
         maybe_shrink(d); /* removals during the resize may have left too large a table */
     } else {
-        prefetch_step(d);
+        prefetch_steps(d);
     }
 }
 

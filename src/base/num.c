@@ -45,6 +45,9 @@ bool num_to_i64(struct slice s, int64_t *out)
 bool num_to_double(struct slice s, double *out)
 {
     char text[512]; /* the largest double has 309 digits before the point */
+    int64_t whole;
+    if (s.len <= 15 && num_to_i64(s, &whole)) /* below 2^53: exact */
+        return *out = (double)whole, true;
     if (s.len == 0 || s.len >= sizeof text || memchr(" \t\n\v\f\r", s.p[0], 6))
         return false;
     memcpy(text, s.p, s.len);
@@ -62,14 +65,23 @@ bool num_to_double(struct slice s, double *out)
 
 size_t num_from_u64(char *to, uint64_t v)
 {
-    char tmp[20];
-    size_t n = 0;
-    do {
-        tmp[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    for (size_t i = 0; i < n; i++)
-        to[i] = tmp[n - 1 - i];
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+                                "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
+                                "99";
+    char tmp[20], *p = tmp + sizeof tmp;
+    while (v >= 100) {
+        p -= 2;
+        memcpy(p, pairs + v % 100 * 2, 2);
+        v /= 100;
+    }
+    if (v >= 10) {
+        p -= 2;
+        memcpy(p, pairs + v * 2, 2);
+    } else {
+        *--p = (char)('0' + v);
+    }
+    size_t n = (size_t)(tmp + sizeof tmp - p);
+    memcpy(to, p, n);
     return n;
 }
 

@@ -49,22 +49,40 @@ static struct slice entry_name(const void *e)
 static const struct dict_type table_type = {.key = entry_name, .fold_case = true};
 static struct dict table;
 
-/* The same entries for the dispatcher, which looks one up for each command: by length and first and last letters, in a table
- * that is nearly empty; a place taken by another name sends one to the next. */
+/* The same entries for the dispatcher, which looks one up for each command: a table that is nearly empty; a place taken by
+ * another name sends one to the next. A name's first and last eight bytes, with the bit set that tells small letters
+ * from capital ones, are its key; of a name of letters alone, up to sixteen, they say everything. */
 #define SLOTS 4096
 static struct slot {
     struct cmd_entry *e;
+    uint64_t head, tail;
     size_t len;
+    bool exact; /* what agrees in head, tail and len is this name */
 } slots[SLOTS];
 
-/* Letters become small, other bytes whatever: the names are compared in the end. */
-static inline unsigned slot_of(struct slice name)
+struct folded {
+    uint64_t head, tail;
+};
+
+static inline uint64_t load(const char *p, size_t n)
 {
-    uint64_t head = 0, tail = 0;
-    size_t n = name.len < 8 ? name.len : 8;
-    memcpy(&head, name.p, n);
-    memcpy(&tail, name.p + name.len - n, n);
-    uint64_t x = (head | 0x2020202020202020ULL) * 0x9e3779b97f4a7c15ULL ^ (tail | 0x2020202020202020ULL) ^ name.len;
+    uint64_t v = 0;
+    memcpy(&v, p, n);
+    return v | 0x2020202020202020ULL;
+}
+
+static inline struct folded fold(struct slice s)
+{
+    if (s.len >= 8)
+        return (struct folded){load(s.p, 8), load(s.p + s.len - 8, 8)};
+    if (s.len >= 4)
+        return (struct folded){load(s.p, 4), load(s.p + s.len - 4, 4)};
+    return (struct folded){load(s.p, 1), load(s.p + s.len / 2, 1) << 8 | load(s.p + s.len - 1, 1)};
+}
+
+static inline unsigned slot_of(struct folded f, size_t len)
+{
+    uint64_t x = f.head * 0x9e3779b97f4a7c15ULL ^ f.tail ^ len;
     return (unsigned)(x * 0xd6e8feb86659fd93ULL >> 52);
 }
 _Static_assert(SLOTS == 1 << (64 - 52), "slot_of's shift");
@@ -72,10 +90,26 @@ _Static_assert(SLOTS == 1 << (64 - 52), "slot_of's shift");
 static void slot_put(struct cmd_entry *e)
 {
     struct slice name = slice_str(e->cmd->name);
-    unsigned i = slot_of(name);
+    struct folded f = fold(name);
+    unsigned i = slot_of(f, name.len);
+    bool exact = name.len <= 16;
+    for (size_t k = 0; k < name.len; k++)
+        exact &= name.p[k] >= 'a' && name.p[k] <= 'z';
     while (slots[i].e)
         i = (i + 1) % SLOTS;
-    slots[i] = (struct slot){e, name.len};
+    slots[i] = (struct slot){e, f.head, f.tail, name.len, exact};
+}
+
+static struct cmd_entry *slot_find(struct slice name)
+{
+    struct folded f = fold(name);
+    for (unsigned i = slot_of(f, name.len); slots[i].e; i = (i + 1) % SLOTS) {
+        const struct slot *s = &slots[i];
+        if (s->head == f.head && s->tail == f.tail && s->len == name.len &&
+            (s->exact || strncasecmp(s->e->cmd->name, name.p, name.len) == 0))
+            return s->e;
+    }
+    return NULL;
 }
 
 static struct cmd_entry *entry_make(const struct cmd *cmd, struct cmd_entry *parent, const char *group)
@@ -107,12 +141,7 @@ void table_boot(void)
 
 struct cmd_entry *table_find(struct slice name)
 {
-    if (name.len == 0)
-        return NULL;
-    for (unsigned i = slot_of(name); slots[i].e; i = (i + 1) % SLOTS)
-        if (slots[i].len == name.len && strncasecmp(slots[i].e->cmd->name, name.p, name.len) == 0)
-            return slots[i].e;
-    return NULL;
+    return name.len ? slot_find(name) : NULL;
 }
 
 struct cmd_entry *table_find_sub(struct cmd_entry *parent, struct slice name)

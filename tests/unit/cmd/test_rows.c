@@ -52,6 +52,36 @@ static void lookups_ignore_case(void **state)
     assert_non_null(table_find_full(SLICE("config|GET")));
     assert_null(table_find(SLICE("nonsense")));
     assert_null(table_find_full(SLICE("config|nonsense")));
+    assert_null(table_find(SLICE("")));
+}
+
+/* Any bytes in place of one of the name's: what is found has these bytes, case aside, for its name. */
+static void check_lookup(struct cmd_entry *e, void *arg)
+{
+    char name[64];
+    size_t len = strlen(e->cmd->name);
+    assert_true(len < sizeof name);
+    for (size_t i = 0; i < len; i++)
+        name[i] = (char)(e->cmd->name[i] >= 'a' && e->cmd->name[i] <= 'z' ? e->cmd->name[i] - 32 : e->cmd->name[i]);
+    assert_ptr_equal(table_find(slice_of(name, len)), e);
+    for (size_t i = 0; i < len; i++)
+        for (int byte = 0; byte < 256; byte++) {
+            memcpy(name, e->cmd->name, len);
+            name[i] = (char)byte;
+            struct cmd_entry *found = table_find(slice_of(name, len));
+            if (found)
+                assert_true(slice_is(slice_of(name, len), found->cmd->name));
+            else
+                assert_false(slice_is(slice_of(name, len), e->cmd->name));
+        }
+    name[len] = name[len - 1];
+    struct cmd_entry *longer = table_find(slice_of(name, len + 1)), *shorter = table_find(slice_of(name, len - 1));
+    assert_true(longer != e && shorter != e);
+}
+
+static void lookups_are_exact(void **state)
+{
+    table_each(check_lookup, NULL);
 }
 
 static void options_become_trees(void **state)
@@ -110,6 +140,7 @@ int main(void)
         cmocka_unit_test(every_row_is_complete), cmocka_unit_test(lookups_ignore_case),
         cmocka_unit_test(options_become_trees),  cmocka_unit_test(broken_syntax_is_refused),
         cmocka_unit_test(keys_are_found),        cmocka_unit_test(categories_follow_flags),
+        cmocka_unit_test(lookups_are_exact),
     };
     table_boot();
     return cmocka_run_group_tests(tests, NULL, NULL);
