@@ -11,6 +11,7 @@
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/families.h"
+#include "cmd/latency.h"
 #include "cmd/snapshot.h"
 
 static void info(struct call *c)
@@ -139,6 +140,9 @@ static void config_set(struct call *c)
 static void reset_entry(struct cmd_entry *e, void *arg)
 {
     e->calls = e->usec = e->rejected = e->failed = 0;
+    latency_forget(e);
+    for (int i = 0; i < e->cmd->nsubs; i++)
+        reset_entry(table_find_sub(e, slice_str(e->cmd->subs[i].name)), arg);
 }
 
 static void config_resetstat(struct call *c)

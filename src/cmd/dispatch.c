@@ -10,6 +10,7 @@
 #include "cmd/block.h"
 #include "cmd/call_park.h"
 #include "cmd/effects.h"
+#include "cmd/latency.h"
 #include "cmd/monitor.h"
 #include "cmd/multi.h"
 #include "cmd/notify.h"
@@ -226,6 +227,8 @@ void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
     e->usec += (uint64_t)us;
     if (!(c->flags & (CALL_INTERNAL | CALL_REPLAY)))
         slowlog_note(c, c->flags & CALL_PARKED ? 0 : us); /* waiting is not slowness */
+    if (!(c->flags & (CALL_REPLAY | CALL_PARKED)))
+        latency_command(e, us);
     dispatch_stats.commands++;
     if (c->flags & CALL_PARKED) {
         if (c->client && dispatch_gates.after_write)

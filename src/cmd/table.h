@@ -2,6 +2,7 @@
 #ifndef CMD_TABLE_H
 #define CMD_TABLE_H
 
+#include "base/histogram.h"
 #include "cmd/cmd.h"
 
 struct cmd_entry {
@@ -9,6 +10,7 @@ struct cmd_entry {
     struct cmd_entry *parent; /* NULL for a top-level command */
     const char *group;
     uint64_t calls, usec, rejected, failed; /* for INFO commandstats */
+    struct histogram *times;                /* NULL: never called, or not kept */
     struct dict subs;                       /* struct cmd_entry * */
     char name[];                            /* "config|get" */
 };

@@ -10,6 +10,7 @@
 #include "cmd/notify.h"
 #include "cmd/outbound.h"
 #include "cmd/session_boot.h"
+#include "cmd/latency.h"
 #include "cmd/slowlog.h"
 #include "cmd/snapshot.h"
 #include "net/settings.h"
@@ -109,6 +110,7 @@ static const struct room rows[] = {
      .tick = snapshot_tick,
      .stop = snapshot_stop},
     {.name = "slow log", .settings = slowlog_settings},
+    {.name = "latency", .settings = latency_cmd_settings},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
     {.name = "vector sets",
      .settings = vset_boot,
