@@ -8,7 +8,7 @@ B       := build$(if $(VARIANT),/$(VARIANT))
 CC      ?= gcc
 PYTHON  := /usr/bin/python3
 
-LIBS    := libuv liburing libcurl libcjson lua5.1 libmicrohttpd liblzf
+LIBS    := libuv liburing libcurl libcjson lua5.1 libmicrohttpd liblzf libcrypto
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
 CFLAGS  ?= -O2 -g
 CSTD    := -std=gnu11 -D_GNU_SOURCE -fno-strict-aliasing -fno-omit-frame-pointer -pthread

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "auth/user.h"
+#include "auth/users.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cmd/call_park.h"
@@ -39,7 +39,7 @@ struct client *client_create(struct conn *conn)
     if (conn) {
         c->id = next_id++;
         c->reply.out = conn_out(conn);
-        client_set_authed(c, !user_password_needed());
+        client_set_user(c, users_default(), users_default_open());
         list_add_tail(&clients, &c->link);
         connected++;
     } else {
@@ -49,8 +49,11 @@ struct client *client_create(struct conn *conn)
     return c;
 }
 
-void client_set_authed(struct client *c, bool authed)
+void client_set_user(struct client *c, struct user *user, bool authed)
 {
+    struct user *before = c->user;
+    c->user = user_ref(user);
+    user_unref(before);
     c->authed = authed;
     if (c->conn)
         conn_set_guest(c->conn, !authed);
@@ -69,6 +72,7 @@ void client_destroy(struct client *c)
     pubsub_sub_destroy(c->sub);
     list_del(&c->link);
     list_del(&c->hold_link);
+    user_unref(c->user);
     mem_free(c->name);
     mem_free(c->lib_name);
     mem_free(c->lib_ver);
@@ -147,7 +151,7 @@ void client_line(const struct client *c, struct buf *to)
              c->sub ? pubsub_count(c->sub, PUBSUB_CHANNEL) : 0, c->sub ? pubsub_count(c->sub, PUBSUB_PATTERN) : 0,
              c->sub ? pubsub_count(c->sub, PUBSUB_SHARD) : 0, multi_queued(c), multi_watched(c), qbuf, out, out);
     buf_addf(to,
-             " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
-             out, out, sizeof *c + qbuf + out, c->last_cmd ? c->last_cmd : "NULL", c->reply.resp,
+             " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+             out, out, sizeof *c + qbuf + out, c->last_cmd ? c->last_cmd : "NULL", c->user ? c->user->name.p : "(superuser)", c->reply.resp,
              c->lib_name ? c->lib_name : "", c->lib_ver ? c->lib_ver : "");
 }

@@ -12,6 +12,7 @@
 #include "store/db.h"
 
 struct call;
+struct user;
 
 enum client_flags {
     CLIENT_MULTI = 1 << 0,       /* between MULTI and EXEC */
@@ -33,6 +34,7 @@ struct client {
     struct db *db;
     struct reply reply;
     unsigned flags;
+    struct user *user; /* held; NULL: the server's own hand, which may do everything */
     bool authed;
     char *name, *lib_name, *lib_ver; /* NULL: unset */
     int64_t created_ms;              /* wall */
@@ -51,7 +53,8 @@ struct client {
 void clients_boot(struct store *store);
 struct client *client_create(struct conn *conn);
 void client_destroy(struct client *c);
-void client_set_authed(struct client *c, bool authed); /* until then its connection takes small requests only */
+/* Who it is from now on. Until it is authenticated, its connection takes small requests only. */
+void client_set_user(struct client *c, struct user *user, bool authed);
 struct client *client_by_id(uint64_t id); /* NULL when unknown */
 size_t client_count(void);                /* connected ones */
 struct list *clients_all(void);           /* struct client, by link */

@@ -33,6 +33,7 @@ enum cmd_flags {
     CMD_MOVABLEKEYS = 1 << 13,
     CMD_SUBSCRIBED = 1 << 14, /* allowed to a RESP2 client that is subscribed */
     CMD_SKIP_SLOWLOG = 1 << 15,
+    CMD_NO_MANDATORY_KEYS = 1 << 17, /* may be called without any key, although it can have some */
     CMD_REGISTRY = 1 << 16, /* changes a named entry (models, flows): journaled like a write, has no keys */
 };
 
@@ -69,6 +70,9 @@ enum cmd_acl {
     ACL_TENANT = 1 << 27,
 };
 
+/* Which arguments are channels that the caller needs permission for. */
+enum cmd_channels { CHANNELS_NONE, CHANNELS_FIRST, CHANNELS_ALL, CHANNELS_PATTERNS };
+
 #define CMD_MAX_KEYS 1024 /* a getkeys result is cut here; commands with more keys use first/last/step */
 
 struct cmd {
@@ -81,6 +85,12 @@ struct cmd {
     /* For keys that options announce. Writes argv indexes into pos (room for CMD_MAX_KEYS), returns how many, or -1
      * when the arguments make no sense. */
     int (*keys)(int argc, const struct slice *argv, int *pos);
+    /* What is done to the keys, as COMMAND shows it and permissions need it; see cmd/key_spec.h. NULL: "RW access update"
+     * for what writes, "RO access" for the rest, on the positions above. */
+    const char *key_spec;
+    /* For a key whose use depends on options (variable_flags): its enum key_use bits. NULL: key_spec tells. */
+    unsigned (*key_use)(int argc, const struct slice *argv, int at);
+    enum cmd_channels channels;
     const char *syntax; /* arguments, see above; "" for none */
     const char *summary;
     const char *since;      /* the Redis version that introduced it, or Skald's "1.0.0" */

@@ -18,6 +18,7 @@ static void flags_reply(struct reply *r, const struct cmd *cmd)
         {CMD_PUBSUB, "pubsub"},     {CMD_NOSCRIPT, "noscript"}, {CMD_BLOCKING, "blocking"}, {CMD_LOADING, "loading"},
         {CMD_STALE, "stale"},       {CMD_FAST, "fast"},         {CMD_NO_AUTH, "no_auth"},   {CMD_NO_MULTI, "no_multi"},
         {CMD_MOVABLEKEYS, "movablekeys"}, {CMD_SKIP_SLOWLOG, "skip_slowlog"},
+        {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
     };
     size_t place = reply_defer(r), n = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -38,33 +39,6 @@ static void categories_reply(struct reply *r, const struct cmd *cmd)
             snprintf(text, sizeof text, "@%s", acl_category(i));
             reply_status(r, text);
         }
-}
-
-static void key_specs_reply(struct reply *r, const struct cmd *cmd)
-{
-    if (!cmd->first) {
-        reply_set(r, 0);
-        return;
-    }
-    reply_set(r, 1);
-    reply_map(r, 3);
-    reply_str(r, "flags");
-    reply_set(r, 1);
-    reply_status(r, cmd->flags & CMD_WRITE ? "RW" : "RO");
-    reply_str(r, "begin_search");
-    reply_map(r, 2);
-    reply_field_str(r, "type", "index");
-    reply_str(r, "spec");
-    reply_map(r, 1);
-    reply_field_int(r, "index", cmd->first);
-    reply_str(r, "find_keys");
-    reply_map(r, 2);
-    reply_field_str(r, "type", "range");
-    reply_str(r, "spec");
-    reply_map(r, 3);
-    reply_field_int(r, "lastkey", cmd->last < 0 ? cmd->last : cmd->last - cmd->first);
-    reply_field_int(r, "keystep", cmd->step);
-    reply_field_int(r, "limit", 0);
 }
 
 static void info_reply(struct reply *r, struct cmd_entry *e);
@@ -88,7 +62,7 @@ static void info_reply(struct reply *r, struct cmd_entry *e)
     reply_int(r, cmd->step);
     categories_reply(r, cmd);
     reply_array(r, 0);
-    key_specs_reply(r, cmd);
+    key_specs_reply(r, &e->keys);
     subs_info(r, e);
 }
 
@@ -173,6 +147,59 @@ static void command_docs(struct call *c)
     reply_defer_map(c->reply, place, n);
 }
 
+/* The command that the arguments from the third on are, when it has keys and could be called so; NULL: replied. */
+static struct cmd_entry *command_with_keys(struct call *c)
+{
+    const struct slice *argv = c->argv + 2;
+    int argc = c->argc - 2;
+    struct cmd_entry *e = table_find(argv[0]), *sub = NULL;
+    if (e && argc > 1 && (sub = table_find_sub(e, argv[1])))
+        e = sub;
+    if (!e)
+        reply_errorf(c->reply, "ERR Invalid command specified");
+    else if (!key_specs_any(&e->keys))
+        reply_errorf(c->reply, "ERR The command has no key arguments");
+    else if (!cmd_arity_ok(e->cmd, argc))
+        reply_errorf(c->reply, "ERR Invalid number of arguments specified for command");
+    else
+        return e;
+    return NULL;
+}
+
+struct key_list {
+    struct reply *r;
+    const struct slice *argv;
+    bool with_use;
+};
+
+static bool list_key(void *arg, int at, unsigned use)
+{
+    struct key_list *l = arg;
+    if (l->with_use)
+        reply_array(l->r, 2);
+    reply_bulk(l->r, l->argv[at]);
+    if (l->with_use)
+        key_use_reply(l->r, use & ~(unsigned)(KEY_VARIABLE | KEY_INCOMPLETE));
+    return true;
+}
+
+static void list_keys(struct call *c, bool with_use)
+{
+    struct cmd_entry *e = command_with_keys(c);
+    size_t before = c->reply->out->len;
+    if (!e)
+        return;
+    struct key_list l = {c->reply, c->argv + 2, with_use};
+    size_t place = reply_defer(c->reply);
+    int n = key_specs_each(&e->keys, c->argc - 2, l.argv, list_key, &l);
+    if (n > 0 || (n == 0 && (e->cmd->flags & CMD_NO_MANDATORY_KEYS))) {
+        reply_defer_array(c->reply, place, (size_t)n);
+        return;
+    }
+    c->reply->out->len = before;
+    reply_errorf(c->reply, "ERR Invalid arguments specified for command");
+}
+
 /* > COMMAND GETKEYS MSET a 1 b 2
  * < 1) "a"
  * < 2) "b"
@@ -181,29 +208,21 @@ static void command_docs(struct call *c)
  */
 static void command_getkeys(struct call *c)
 {
-    static int pos[CMD_MAX_KEYS];
-    const struct slice *argv = c->argv + 2;
-    int argc = c->argc - 2;
-    struct cmd_entry *e = table_find(argv[0]), *sub = NULL;
-    if (e && argc > 1 && (sub = table_find_sub(e, argv[1])))
-        e = sub;
-    if (!e) {
-        reply_errorf(c->reply, "ERR Invalid command specified");
-        return;
-    }
-    if (!e->cmd->first && !e->cmd->keys) {
-        reply_errorf(c->reply, "ERR The command has no key arguments");
-        return;
-    }
-    int n = cmd_arity_ok(e->cmd, argc) ? table_keys(e->cmd, argc, argv, pos) : -2;
-    if (n < 0) {
-        reply_errorf(c->reply, n == -2 ? "ERR Invalid number of arguments specified for command"
-                                       : "ERR Invalid arguments specified for command");
-        return;
-    }
-    reply_array(c->reply, (size_t)n);
-    for (int i = 0; i < n; i++)
-        reply_bulk(c->reply, argv[pos[i]]);
+    list_keys(c, false);
+}
+
+/* > COMMAND GETKEYSANDFLAGS RENAME a b
+ * < 1) 1) "a"
+ * <    2) 1) RW
+ * <       2) access
+ * <       3) delete
+ * < 2) 1) "b"
+ * <    2) 1) OW
+ * <       2) update
+ */
+static void command_getkeysandflags(struct call *c)
+{
+    list_keys(c, true);
 }
 
 struct list_filter {
@@ -264,6 +283,9 @@ const struct cmd command_subs[] = {
     {.name = "getkeys", .run = command_getkeys, .arity = -3, .flags = FLAGS, .acl = ACL_CONNECTION,
      .syntax = "command [arg...]", .summary = "Which arguments of a command line are keys.", .since = "2.8.13",
      .complexity = "O(N) where N is the arguments"},
+    {.name = "getkeysandflags", .run = command_getkeysandflags, .arity = -3, .flags = FLAGS, .acl = ACL_CONNECTION,
+     .syntax = "command [arg...]", .summary = "Which arguments of a command line are keys, and what is done to them.",
+     .since = "7.0.0", .complexity = "O(N) where N is the arguments"},
     {.name = "list", .run = command_list, .arity = -2, .flags = FLAGS, .acl = ACL_CONNECTION,
      .syntax = "[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern)]", .summary = "Names of commands.",
      .since = "7.0.0", .complexity = "O(N) where N is all commands"},

@@ -1,7 +1,7 @@
 /* Commands about the connection itself. */
 #include <stdio.h>
 
-#include "auth/user.h"
+#include "auth/users.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cmd/block.h"
@@ -9,6 +9,7 @@
 #include "cmd/dispatch.h"
 #include "cmd/families.h"
 #include "cmd/multi.h"
+#include "cmd/permission.h"
 
 /* > PING
  * < PONG
@@ -67,12 +68,14 @@ static void select_db(struct call *c)
 
 static bool authenticate(struct call *c, struct slice name, struct slice password)
 {
+    struct user *who;
     struct err err;
-    if (user_check(name, password, &err) < 0) {
+    if (users_login(name, password, &who, &err) < 0) {
+        permission_log_login(c->client, call_arg(c, 0), name);
         reply_errorf(c->reply, "%s", err.msg);
         return false;
     }
-    client_set_authed(c->client, true);
+    client_set_user(c->client, who, true);
     return true;
 }
 
@@ -82,7 +85,7 @@ static void auth(struct call *c)
         call_syntax(c);
         return;
     }
-    if (c->argc == 2 && !user_password_needed()) {
+    if (c->argc == 2 && (users_default()->flags & USER_NOPASS)) {
         reply_errorf(c->reply, "ERR AUTH <password> called without any password configured for the default user. Are you "
                                "sure your configuration is correct?");
         return;
@@ -156,7 +159,7 @@ static void hello(struct call *c)
             return;
         }
     }
-    if (!c->client->authed && user_password_needed()) {
+    if (!c->client->authed && !users_default_open()) {
         reply_errorf(c->reply, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
                                "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
                                "protocol version at the same time");
@@ -178,7 +181,7 @@ static void reset(struct call *c)
         conn_set_pubsub(k->conn, false);
     k->db = &c->db->store->dbs[0];
     k->reply.resp = 2;
-    client_set_authed(k, !user_password_needed());
+    client_set_user(k, users_default(), users_default_open());
     set_text(&k->name, SLICE(""));
     reply_status(c->reply, "RESET");
 }
@@ -278,6 +281,7 @@ static void kill_client(struct client *k, struct client *self)
 struct kill_filter {
     int64_t id;
     struct slice addr, laddr, type;
+    const struct user *user;
     bool skip_me;
 };
 
@@ -285,6 +289,8 @@ static bool kill_matches(const struct kill_filter *f, struct client *k, struct c
 {
     char name[128];
     if (f->skip_me && k == self)
+        return false;
+    if (f->user && f->user != k->user)
         return false;
     if (f->id && (uint64_t)f->id != k->id)
         return false;
@@ -318,7 +324,7 @@ static bool kill_parse(struct call *c, struct kill_filter *f)
                 return false;
             }
         } else if (slice_is(what, "user")) {
-            if (!slice_eq(v, SLICE("default"))) {
+            if (!(f->user = users_find(v))) {
                 reply_errorf(c->reply, "ERR No such user '%.*s'", (int)(v.len < 128 ? v.len : 128), v.p);
                 return false;
             }

@@ -209,6 +209,7 @@ static void start(struct call *c, const struct flow_entry *e, const struct optio
                              .input = o->input,
                              .session = o->session,
                              .db = c->db,
+                             .user = c->client->user,
                              .timeout_ms = o->timeout_ms,
                              .trace = o->trace};
     x->run = run_start(&ro, &(struct flow_watch){on_node, on_piece, on_done, x});

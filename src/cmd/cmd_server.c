@@ -235,7 +235,7 @@ static const struct cmd rows[] = {
      .complexity = "Depends on the subcommand.", SUBS(config_subs)},
     {.name = "command", .run = command_all, .arity = -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
      .syntax = "", .summary = "What commands there are.", .since = "2.8.13", .complexity = "O(N) where N is all commands",
-     .subs = command_subs, .nsubs = 5},
+     .subs = command_subs, .nsubs = 6},
     {.name = "module", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "Modules.", .since = "4.0.0",
      .complexity = "Depends on the subcommand.", SUBS(module_subs)},
     {.name = "shutdown", .run = shutdown_cmd, .arity = -1,

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "auth/user.h"
+#include "auth/users.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -14,6 +14,7 @@
 #include "cmd/monitor.h"
 #include "cmd/multi.h"
 #include "cmd/notify.h"
+#include "cmd/permission.h"
 #include "cmd/push.h"
 #include "cmd/slowlog.h"
 
@@ -133,20 +134,23 @@ static unsigned flags_to_check(const struct client *c, const struct cmd *cmd)
  * check needs its condition here, too. */
 static inline bool may_be_refused(const struct client *c, const struct cmd *cmd)
 {
-    return !c->authed || (c->flags & CLIENT_MULTI) || c->sub || store->loading ||
+    return !c->authed || (c->user && !c->user->unlimited) || (c->flags & CLIENT_MULTI) || c->sub || store->loading ||
            (cmd->flags & (CMD_DENYOOM | CMD_WRITE | CMD_REGISTRY | CMD_MODEL));
 }
 
 /* True when the command may run; otherwise the reply says why not. */
-static bool admit(struct client *c, struct cmd_entry *e)
+static bool admit(struct client *c, struct cmd_entry *e, int argc, const struct slice *argv)
 {
     const struct cmd *cmd = e->cmd;
     unsigned flags = flags_to_check(c, cmd);
     struct err err;
-    if (!c->authed && !(cmd->flags & CMD_NO_AUTH) && user_password_needed()) {
+    if (!c->authed && !(cmd->flags & CMD_NO_AUTH) && !users_default_open()) {
         reply_errorf(&c->reply, "NOAUTH Authentication required.");
         return false;
     }
+    if (!permission_or_reply(c, e, argc, argv,
+                             c->flags & CLIENT_MULTI ? ACL_CONTEXT_MULTI : ACL_CONTEXT_TOPLEVEL))
+        return false;
     if ((flags & CMD_DENYOOM) && dispatch_gates.memory && dispatch_gates.memory(&err) < 0) {
         reply_err(&c->reply, &err);
         return false;
@@ -255,7 +259,7 @@ void dispatch_request(struct client *c, const struct resp_request *r)
     size_t before = c->reply.out->len;
     bool held = push_hold(c);
     struct cmd_entry *e = lookup(c, argc, argv, r->what);
-    if (!e || (may_be_refused(c, e->cmd) && !admit(c, e))) {
+    if (!e || (may_be_refused(c, e->cmd) && !admit(c, e, argc, argv))) {
         refuse(c, e);
         if (slice_is(argv[0], "exec"))
             multi_abort(c, before);
@@ -293,6 +297,26 @@ void dispatch_command(struct client *c, int argc, struct slice *argv)
     dispatch_request(c, &(struct resp_request){.argc = argc, .argv = argv});
 }
 
+/* What was allowed when it was queued may not be any more at EXEC. */
+static bool still_permitted(struct client *c, const struct cmd_entry *e, int argc, const struct slice *argv)
+{
+    static const char *const reasons[] = {
+        [PERMISSION_NO_COMMAND] = "no permission to execute the command or subcommand",
+        [PERMISSION_NO_KEY] = "no permission to touch the specified keys",
+        [PERMISSION_NO_CHANNEL] = "no permission to access one of the channels used as arguments to the command",
+    };
+    enum permission why;
+    if (c->flags & CLIENT_INTERNAL)
+        return permission_or_reply(c, e, argc, argv, ACL_CONTEXT_TOPLEVEL);
+    if (permission_given(c, e, argc, argv, ACL_CONTEXT_MULTI, &why))
+        return true;
+    reply_errorf(&c->reply,
+                 "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This "
+                 "command is no longer allowed for the following reason: %s",
+                 reasons[why]);
+    return false;
+}
+
 void dispatch_queued(struct client *c, int argc, const struct slice *argv)
 {
     unsigned errors = c->reply.errors;
@@ -300,7 +324,7 @@ void dispatch_queued(struct client *c, int argc, const struct slice *argv)
     struct cmd_entry *e = lookup(c, argc, argv, NULL);
     if (e && (e->cmd->flags & CMD_MODEL))
         reply_errorf(&c->reply, "STATE %s calls a model and cannot run here", e->name);
-    else if (e)
+    else if (e && still_permitted(c, e, argc, argv))
         run(c, e, argc, argv, CALL_ATOMIC | (c->flags & CLIENT_INTERNAL ? CALL_INTERNAL : 0), 0);
     c->reply.errors += errors;
 }

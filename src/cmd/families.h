@@ -4,6 +4,7 @@
 
 #include "cmd/cmd.h"
 
+extern const struct cmd_family acl_family;
 extern const struct cmd_family connection_family;
 extern const struct cmd_family server_family;
 extern const struct cmd_family debug_family;

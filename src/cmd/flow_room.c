@@ -13,10 +13,10 @@
 
 /* ---- commands ---- */
 
-static void *exec(struct db *db, int argc, const struct slice *argv, void (*done)(void *arg, struct slice reply),
-                  void *arg)
+static void *exec(struct db *db, struct user *user, int argc, const struct slice *argv,
+                  void (*done)(void *arg, struct slice reply), void *arg)
 {
-    return call_inside_async(db, argc, argv, 2, done, arg);
+    return call_inside_async(db, user, argc, argv, 2, done, arg);
 }
 
 static void exec_cancel(void *handle)

@@ -15,17 +15,18 @@ struct inside {
     struct list link;
 };
 
-static struct client *inside_client(struct db *db, struct buf *out, int resp)
+static struct client *inside_client(struct db *db, struct user *user, struct buf *out, int resp)
 {
     struct client *c = client_create(NULL);
     c->db = db;
+    client_set_user(c, user, true);
     c->reply = (struct reply){.out = out, .resp = resp};
     return c;
 }
 
 void call_inside(struct db *db, int argc, const struct slice *argv, struct buf *reply, int resp)
 {
-    struct client *c = inside_client(db, reply, resp);
+    struct client *c = inside_client(db, NULL, reply, resp);
     dispatch_queued(c, argc, argv);
     client_destroy(c);
 }
@@ -43,13 +44,13 @@ static void inside_end(struct inside *in)
     mem_free(in);
 }
 
-struct inside *call_inside_async(struct db *db, int argc, const struct slice *argv, int resp,
+struct inside *call_inside_async(struct db *db, struct user *user, int argc, const struct slice *argv, int resp,
                                  void (*done)(void *arg, struct slice reply), void *arg)
 {
     struct inside *in = mem_zero(sizeof *in);
     in->done = done;
     in->arg = arg;
-    in->client = inside_client(db, &in->out, resp);
+    in->client = inside_client(db, user, &in->out, resp);
     in->starting = true;
     list_add_tail(&insides, &in->link);
     dispatch_command(in->client, argc, (struct slice *)argv);

@@ -1,5 +1,6 @@
 /* Commands run from inside the server (a flow's node, an answer that is added to a session): as CALL_INTERNAL, by a client
- * without a connection, the reply collected as RESP bytes. Thread: loop. */
+ * without a connection, the reply collected as RESP bytes. What is run for somebody is run with that user's permissions;
+ * the server's own bookkeeping, on keys that were checked or that it named itself, has user NULL. Thread: loop. */
 #ifndef CMD_INSIDE_H
 #define CMD_INSIDE_H
 
@@ -13,7 +14,8 @@ void call_inside(struct db *db, int argc, const struct slice *argv, struct buf *
 /* The same for commands that may park (VSEARCH, LLM.ASK): done gets the reply on the loop, perhaps before this returns.
  * Returns a handle for call_inside_cancel, or NULL when done was already called. */
 struct inside;
-struct inside *call_inside_async(struct db *db, int argc, const struct slice *argv, int resp,
+struct user;
+struct inside *call_inside_async(struct db *db, struct user *user, int argc, const struct slice *argv, int resp,
                                  void (*done)(void *arg, struct slice reply), void *arg);
 void call_inside_cancel(struct inside *in); /* done still comes */
 

@@ -10,6 +10,7 @@
 /* clang-format off */
 static const struct cmd_family *const families[] = { /* one a line: rooms add theirs at the same time */
     &connection_family,
+    &acl_family,
     &server_family,
     &debug_family,
     &function_family,
@@ -49,6 +50,8 @@ static struct slice entry_name(const void *e)
 
 static const struct dict_type table_type = {.key = entry_name, .fold_case = true};
 static struct dict table;
+static struct cmd_entry **by_id;
+static int ids;
 
 /* The same entries for the dispatcher, which looks one up for each command: a table that is nearly empty; a place taken by
  * another name sends one to the next. A name's first and last eight bytes, with the bit set that tells small letters
@@ -120,6 +123,10 @@ static struct cmd_entry *entry_make(const struct cmd *cmd, struct cmd_entry *par
     e->cmd = cmd;
     e->parent = parent;
     e->group = group;
+    e->id = ids++;
+    by_id = mem_realloc(by_id, (size_t)ids * sizeof(struct cmd_entry *));
+    by_id[e->id] = e;
+    key_specs_parse(cmd, &e->keys);
     snprintf(e->name, room, "%s%s%s", parent ? parent->name : "", parent ? "|" : "", cmd->name);
     dict_init(&e->subs, &table_type);
     for (int i = 0; i < cmd->nsubs; i++)
@@ -164,6 +171,16 @@ void table_each(void (*fn)(struct cmd_entry *e, void *arg), void *arg)
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (int i = 0; i < families[f]->n; i++)
             fn(table_find(slice_str(families[f]->rows[i].name)), arg);
+}
+
+struct cmd_entry *table_by_id(int id)
+{
+    return by_id[id];
+}
+
+int table_ids(void)
+{
+    return ids;
 }
 
 size_t table_count(void)

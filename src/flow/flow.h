@@ -13,6 +13,7 @@
 
 struct db;
 struct http_client;
+struct user;
 
 /* One question to a model, and what came of it. Borrowed for the call. */
 struct flow_chat {
@@ -37,9 +38,9 @@ struct flow_host {
     struct loop *loop;
     struct job_pool *jobs;
     struct http_client *http; /* NULL: http nodes are refused */
-    /* Runs a command on a database and calls done once with its reply as RESP2, perhaps before it returns (NULL then).
+    /* Runs a command on a database, with what `user` may do, and calls done once with its reply as RESP2, perhaps before it returns (NULL then).
      * The handle is for exec_cancel, after which done still comes. */
-    void *(*exec)(struct db *db, int argc, const struct slice *argv, void (*done)(void *arg, struct slice reply),
+    void *(*exec)(struct db *db, struct user *user, int argc, const struct slice *argv, void (*done)(void *arg, struct slice reply),
                   void *arg);
     void (*exec_cancel)(void *handle);
     /* 0 and *handle, ops->end() comes later and never from inside; or a negative code and nothing comes. */

@@ -143,7 +143,7 @@ static void fetch_history(struct ask *x, int n)
     struct slice argv[] = {SLICE("SESSION.CONTEXT"), session,         SLICE("LAST"),
                            slice_str(count),         SLICE("FORMAT"), SLICE("JSON")};
     x->running = true;
-    void *handle = flow_host()->exec(run_db(x->step->run), 6, argv, on_history, x);
+    void *handle = flow_host()->exec(run_db(x->step->run), run_user(x->step->run), 6, argv, on_history, x);
     x->running = false;
     if (x->ended)
         free_ask(x);

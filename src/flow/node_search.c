@@ -137,7 +137,7 @@ static void run(struct flow_step *s)
         x->min_score = json_num(s->node->params, "min_score", -1e9);
         s->op = x;
         trace_input(s, &q);
-        void *handle = flow_host()->exec(run_db(s->run), make_command(&q, argv), argv, on_reply, x);
+        void *handle = flow_host()->exec(run_db(s->run), run_user(s->run), make_command(&q, argv), argv, on_reply, x);
         x->handle = handle;
         x->returned = true;
         if (x->done)

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/user.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -49,6 +50,7 @@ struct flow_run {
     char *name;
     struct flow *flow;
     struct db *db;
+    struct user *user; /* held */
     struct slice session;
     struct slice question;
     enum run_state state;
@@ -95,6 +97,7 @@ static void run_unref(struct flow_run *r)
     mem_free((void *)r->question.p);
     mem_free(r->name);
     flow_unref(r->flow);
+    user_unref(r->user);
     mem_free(r);
 }
 
@@ -547,6 +550,7 @@ struct flow_run *run_start(const struct run_options *o, const struct flow_watch 
     r->session = copy(o->session);
     r->question = copy(slice_str(question_of(input)));
     r->db = o->db;
+    r->user = user_ref(o->user);
     r->watch = *watch;
     r->long_trace = o->trace;
     r->started_ms = clock_wall_ms();
@@ -684,6 +688,11 @@ struct slice run_question(const struct flow_run *r)
 struct db *run_db(const struct flow_run *r)
 {
     return r->db;
+}
+
+struct user *run_user(const struct flow_run *r)
+{
+    return r->user;
 }
 
 const cJSON *run_scope(const struct flow_run *r)

@@ -21,6 +21,7 @@
 #include "flow/def.h"
 
 struct db;
+struct user;
 struct flow_run;
 
 enum run_state { RUN_RUNNING, RUN_SUCCEEDED, RUN_FAILED, RUN_CANCELLED, RUN_TIMED_OUT };
@@ -47,6 +48,7 @@ struct run_options {
     cJSON *input;         /* an object, taken over; NULL: {} */
     struct slice session; /* key; empty: none */
     struct db *db;
+    struct user *user;  /* whose permissions its commands have; a reference is taken; NULL: all */
     int64_t timeout_ms; /* 0: the setting flow-timeout */
     bool trace;         /* keep longer inputs and outputs */
 };
@@ -74,6 +76,7 @@ struct slice run_session(const struct flow_run *r);
 struct slice run_question(const struct flow_run *r); /* what the user asked: sys.question; empty: nothing */
 
 struct db *run_db(const struct flow_run *r);
+struct user *run_user(const struct flow_run *r);
 const cJSON *run_scope(const struct flow_run *r); /* every variable that is set; NULL after the end */
 enum node_state run_node_state(const struct flow_run *r, int i);
 struct slice run_node_pieces(const struct flow_run *r, int i); /* what it has streamed so far */

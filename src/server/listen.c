@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "auth/user.h"
+#include "auth/users.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -72,7 +72,7 @@ static void on_accept(void *arg, struct sock *s)
         turn_away(s, "-ERR max number of clients reached\r\n");
         return;
     }
-    if (protected_mode && !user_password_needed() && !sock_is_local(s)) {
+    if (protected_mode && (users_default()->flags & USER_NOPASS) && !sock_is_local(s)) {
         turn_away(s, "-DENIED Skald is running in protected mode because protected mode is enabled and no password is "
                      "set for the default user. Connect from this machine, or set a password with requirepass, or turn "
                      "protected-mode off when the network is trusted.\r\n");

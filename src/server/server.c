@@ -14,7 +14,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "auth/user.h"
+#include "auth/acl_log.h"
+#include "auth/users.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/setting.h"
@@ -22,6 +23,7 @@
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/snapshot.h"
+#include "cmd/permission.h"
 #include "io/file.h"
 #include "io/job.h"
 #include "server/listen.h"
@@ -121,7 +123,8 @@ static const struct setting rows[] = {
 void server_settings(void)
 {
     SETTING_REGISTER(rows);
-    user_boot();
+    users_settings();
+    acl_log_settings();
     listen_settings();
     durable_settings();
     rooms_settings();
@@ -249,6 +252,9 @@ static int open_all(struct err *err)
     dispatch_boot(store);
     clients_boot(store);
     table_boot();
+    permission_boot();
+    if ((rc = users_open(err)) < 0)
+        return rc;
     dispatch_gates.shutdown = stop;
     dispatch_gates.memory = make_room;
     stats_boot(store, pool, files);

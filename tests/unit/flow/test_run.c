@@ -98,7 +98,7 @@ static void host_chat_cancel(void *handle)
     ((struct chat *)handle)->cancelled = true;
 }
 
-static void *host_exec(struct db *db, int argc, const struct slice *argv, void (*done)(void *arg, struct slice reply),
+static void *host_exec(struct db *db, struct user *user, int argc, const struct slice *argv, void (*done)(void *arg, struct slice reply),
                        void *arg)
 {
     if (slice_is(argv[0], "SESSION.CONTEXT"))
