@@ -7,6 +7,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/families.h"
+#include "cmd/key_spec.h"
 #include "net/conn.h"
 #include "store/bits.h"
 
@@ -304,6 +305,15 @@ static void bitop(struct call *c)
     reply_int(c->reply, (int64_t)len);
 }
 
+/* Without SET and INCRBY nothing is changed. */
+static unsigned bitfield_key_use(int argc, const struct slice *argv, int at)
+{
+    for (int i = 2; i < argc; i++)
+        if (slice_is(argv[i], "set") || slice_is(argv[i], "incrby"))
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    return KEY_RO | KEY_ACCESS;
+}
+
 #define GROW (CMD_WRITE | CMD_DENYOOM)
 #define KEY  .acl = ACL_BITMAP, .first = 1, .last = 1, .step = 1
 
@@ -320,9 +330,11 @@ static const struct cmd rows[] = {
      .syntax = "key bit [start [end [BYTE|BIT]]]", .summary = "Where the first set or clear bit of a string is.",
      .since = "2.8.7", .complexity = "O(N) where N is the number of bytes looked at"},
     {.name = "bitop", .run = bitop, .arity = -4, .flags = GROW, .acl = ACL_BITMAP, .first = 2, .last = -1, .step = 1,
+     .key_spec = "OW update @2; RO access @3 range -1 1 0",
      .syntax = "(AND|OR|XOR|NOT) destkey key...", .summary = "Combines strings bit by bit into a key.",
      .since = "2.6.0", .complexity = "O(N) where N is the length of all strings together"},
     {.name = "bitfield", .run = bitmap_field, .arity = -2, .flags = GROW, KEY,
+     .key_spec = "RW access update variable_flags", .key_use = bitfield_key_use,
      .syntax = "key [GET encoding offset|[OVERFLOW (WRAP|SAT|FAIL)] "
                "(SET encoding offset value|INCRBY encoding offset increment)]...",
      .summary = "Reads, sets and counts up integers of any width inside a string.", .since = "3.2.0",

@@ -207,16 +207,19 @@ static void persist(struct call *c)
 /* clang-format off */
 static const struct cmd rows[] = {
     {.name = "expire", .run = expire, .arity = -3, .flags = WRITE, ONE_KEY,
+     .key_spec = "RW update",
      .syntax = "key seconds" EXPIRE_WHEN, .summary = "Lets a key expire after some seconds.", .since = "1.0.0",
      .complexity = "O(1)"},
     {.name = "pexpire", .run = pexpire, .arity = -3, .flags = WRITE, ONE_KEY,
+     .key_spec = "RW update",
      .syntax = "key milliseconds" EXPIRE_WHEN, .summary = "Lets a key expire after some milliseconds.",
      .since = "2.6.0", .complexity = "O(1)"},
     {.name = "expireat", .run = expireat, .arity = -3, .flags = WRITE, ONE_KEY,
+     .key_spec = "RW update",
      .syntax = "key unix-time-seconds" EXPIRE_WHEN, .summary = "Lets a key expire at a point in time.",
      .since = "1.2.0", .complexity = "O(1)"},
     {.name = "pexpireat", .run = pexpireat, .arity = -3, .flags = WRITE, ONE_KEY,
-     .syntax = "key unix-time-milliseconds" EXPIRE_WHEN,
+     .key_spec = "RW update", .syntax = "key unix-time-milliseconds" EXPIRE_WHEN,
      .summary = "Lets a key expire at a point in time, in milliseconds.", .since = "2.6.0", .complexity = "O(1)"},
     {.name = "ttl", .run = ttl, .arity = 2, .flags = READ, ONE_KEY, .syntax = "key",
      .summary = "How many seconds a key has left.", .since = "1.0.0", .complexity = "O(1)"},
@@ -228,7 +231,7 @@ static const struct cmd rows[] = {
     {.name = "pexpiretime", .run = pexpiretime, .arity = 2, .flags = READ, ONE_KEY,
      .syntax = "key", .summary = "When a key expires, in milliseconds since 1970.", .since = "7.0.0",
      .complexity = "O(1)"},
-    {.name = "persist", .run = persist, .arity = 2, .flags = WRITE, ONE_KEY, .syntax = "key",
+    {.name = "persist", .run = persist, .arity = 2, .flags = WRITE, ONE_KEY, .key_spec = "RW update", .syntax = "key",
      .summary = "Takes a key's expiry away.", .since = "2.2.0", .complexity = "O(1)"},
 };
 /* clang-format on */

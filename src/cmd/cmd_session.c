@@ -578,11 +578,13 @@ static void var_list(struct call *c)
 
 /* clang-format off */
 static const struct cmd var_rows[] = {
-    {.name = "set", .run = var_set, .arity = -5, .flags = GROW | CMD_FAST, SUB_KEY, .syntax = "key name value [TIME ms]",
+    {.name = "set", .run = var_set, .arity = -5, .flags = GROW | CMD_FAST, SUB_KEY,
+     .key_spec = "RW update", .syntax = "key name value [TIME ms]",
      .summary = "Sets a variable of a session.", .complexity = "O(log N) where N is the number of variables"},
     {.name = "get", .run = var_get, .arity = 4, .flags = CMD_READONLY | CMD_FAST, SUB_KEY, .syntax = "key name",
      .summary = "The value of a variable.", .complexity = "O(log N) where N is the number of variables"},
-    {.name = "del", .run = var_del, .arity = -4, .flags = CMD_WRITE | CMD_FAST, SUB_KEY, .syntax = "key name [TIME ms]",
+    {.name = "del", .run = var_del, .arity = -4, .flags = CMD_WRITE | CMD_FAST, SUB_KEY,
+     .key_spec = "RW delete", .syntax = "key name [TIME ms]",
      .summary = "Deletes a variable.", .complexity = "O(log N) where N is the number of variables"},
     {.name = "list", .run = var_list, .arity = 3, .flags = CMD_READONLY, SUB_KEY, .syntax = "key",
      .summary = "All variables of a session.", .complexity = "O(N) where N is the number of variables"},
@@ -590,10 +592,12 @@ static const struct cmd var_rows[] = {
 
 static const struct cmd rows[] = {
     {.name = "session.create", .run = create, .arity = -2, .flags = GROW | CMD_FAST, KEY,
+     .key_spec = "OW insert",
      .syntax = "key [SYSTEM text] [MODEL name] [AGENT name] [TITLE text] [META json] [TTL seconds] "
                "[CONTEXT (LAST n|TOKENS n|SUMMARY n)] [NX] [TIME ms]",
      .summary = "Opens a session; * as the key makes an id.", .complexity = "O(1)"},
     {.name = "session.add", .run = session_add_run, .arity = -4, .flags = GROW | CMD_FAST, KEY,
+     .key_spec = "RW insert",
      .syntax = "key role content [ID id] [NAME name] [TOOL-CALLS json] [TOOL-CALL-ID id] [META json] [TIME ms]",
      .summary = "Adds a message and answers its id.", .complexity = "O(1)"},
     {.name = "session.messages", .run = session_messages_run, .arity = -2, .flags = CMD_READONLY, KEY,
@@ -605,16 +609,19 @@ static const struct cmd rows[] = {
      .summary = "What a model would be sent now.", .complexity = "O(N) where N is the number of messages sent"},
     {.name = "session.get", .run = get, .arity = -2, .flags = CMD_READONLY | CMD_FAST, KEY, .syntax = "key [field...]",
      .summary = "What is known of a session.", .complexity = "O(N) where N is the number of fields"},
-    {.name = "session.set", .run = set, .arity = -4, .flags = GROW | CMD_FAST, KEY, .syntax = "key (field value)...",
+    {.name = "session.set", .run = set, .arity = -4, .flags = GROW | CMD_FAST, KEY,
+     .key_spec = "RW update", .syntax = "key (field value)...",
      .summary = "Sets fields of a session.", .complexity = "O(N) where N is the number of fields"},
     {.name = "session.var", .arity = -3, .acl = ACL_SESSION, .syntax = "", .since = "1.0.0",
      .summary = "Variables of a session.", .complexity = "Depends on subcommand.", .subs = var_rows,
      .nsubs = (int)(sizeof var_rows / sizeof *var_rows)},
     {.name = "session.trim", .run = session_trim_run, .arity = -4, .flags = CMD_WRITE, KEY,
+     .key_spec = "RW delete",
      .syntax = "key (LAST n|BEFORE id) [TIME ms]", .summary = "Drops the oldest messages.",
      .complexity = "O(M) where M is the number of messages dropped"},
     {.name = "session.fork", .run = session_fork_run, .arity = -3, .flags = GROW, .acl = ACL_SESSION, .first = 1,
-     .last = 2, .step = 1, .syntax = "key newkey [AT id] [TIME ms]", .since = "1.0.0",
+     .last = 2, .step = 1,
+     .key_spec = "RO access @1; OW insert @2", .syntax = "key newkey [AT id] [TIME ms]", .since = "1.0.0",
      .summary = "A second session with the same past; its messages are shared, not copied.",
      .complexity = "O(N) where N is the number of messages"},
     {.name = "session.search", .run = session_search_run, .arity = -3, .flags = CMD_READONLY | CMD_BLOCKING, KEY,
@@ -623,6 +630,7 @@ static const struct cmd rows[] = {
     {.name = "session.export", .run = session_export_run, .arity = 2, .flags = CMD_READONLY, KEY, .syntax = "key",
      .summary = "A whole session as JSON.", .complexity = "O(N) where N is the size"},
     {.name = "session.import", .run = session_import_run, .arity = -3, .flags = GROW, KEY,
+     .key_spec = "OW insert",
      .syntax = "key json [REPLACE] [TIME ms]", .summary = "Makes a session of JSON.",
      .complexity = "O(N) where N is the size"},
 };

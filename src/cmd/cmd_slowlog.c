@@ -89,9 +89,13 @@ static struct slice copy_arg(struct slice s)
     return copy(&b);
 }
 
-/* The value of a setting that holds a secret. */
+/* The value of a setting that holds a secret; users' names and rules; a provider's key. */
 static bool is_secret(const struct call *c, int i)
 {
+    if (i >= 2 && slice_is(c->argv[0], "acl"))
+        return slice_is(c->argv[1], "setuser") || slice_is(c->argv[1], "getuser") || slice_is(c->argv[1], "deluser");
+    if (i >= 4 && slice_is(c->argv[0], "llm.model"))
+        return slice_is(c->argv[i - 1], "key");
     if (i < 3 || i % 2 == 0 || !slice_is(c->argv[0], "config") || !slice_is(c->argv[1], "set"))
         return false;
     const struct setting *s = setting_find(c->argv[i - 1]);

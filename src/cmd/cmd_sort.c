@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "cmd/families.h"
+#include "cmd/permission.h"
 #include "store/t_hash.h"
 #include "store/t_list.h"
 #include "store/t_set.h"
@@ -35,6 +36,15 @@ struct sort {
 
 /* ---- arguments ---- */
 
+/* What BY and GET lead to depends on the data: only who may read every key may use them. */
+static bool may_look_around(struct call *c, const char *option)
+{
+    if (permission_all_keys(c->client, c->cmd, c->argc, c->argv, SELECTOR_READ))
+        return true;
+    reply_errorf(c->reply, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
+    return false;
+}
+
 static bool parse_option(struct sort *s, int *i, bool read_only)
 {
     struct call *c = s->c;
@@ -53,8 +63,10 @@ static bool parse_option(struct sort *s, int *i, bool read_only)
     } else if (slice_is(word, "by") && left >= 1) {
         s->by = c->argv[++*i];
         s->keep = !memchr(s->by.p, '*', s->by.len);
+        return s->keep || may_look_around(c, "BY");
     } else if (slice_is(word, "get") && left >= 1) {
         s->gets[s->ngets++] = ++*i;
+        return may_look_around(c, "GET"); /* as in Redis, GET # as well */
     } else {
         call_syntax(c);
         return false;
@@ -361,16 +373,23 @@ static int sort_keys(int argc, const struct slice *argv, int *pos)
     return n;
 }
 
+static unsigned sort_key_use(int argc, const struct slice *argv, int at)
+{
+    return at == 1 ? KEY_RO | KEY_ACCESS : KEY_OW | KEY_UPDATE;
+}
+
 #define SORT_SYNTAX "key [BY pattern] [LIMIT offset count] [GET pattern]... [ASC|DESC] [ALPHA]"
 
 /* clang-format off */
 static const struct cmd rows[] = {
     {.name = "sort", .run = sort, .arity = -2, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLEKEYS,
-     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .keys = sort_keys,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .keys = sort_keys, .key_use = sort_key_use,
+     .key_spec = "RO access @1; RO access @?; OW update @?",
      .syntax = SORT_SYNTAX " [STORE destination]", .summary = "The elements of a list or set in order.",
      .since = "1.0.0", .complexity = "O(N*log(N)) where N is the number of elements"},
     {.name = "sort_ro", .run = sort_ro, .arity = -2, .flags = CMD_READONLY | CMD_MOVABLEKEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first = 1, .last = 1, .step = 1,
+     .key_spec = "RO access @1; RO access @?",
      .syntax = SORT_SYNTAX, .summary = "The elements of a list or set in order, without STORE.", .since = "7.0.0",
      .complexity = "O(N*log(N)) where N is the number of elements"},
 };

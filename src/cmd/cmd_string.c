@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cmd/expire.h"
 #include "cmd/families.h"
+#include "cmd/key_spec.h"
 #include "net/conn.h"
 
 /* --- what nearly all of them do first --- */
@@ -816,21 +817,34 @@ static void lcs(struct call *c)
     mem_free(l.table);
 }
 
+/* Only with GET does SET tell what was there. */
+static unsigned set_key_use(int argc, const struct slice *argv, int at)
+{
+    for (int i = 3; i < argc; i++)
+        if (slice_is(argv[i], "get"))
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+    return KEY_OW | KEY_UPDATE;
+}
+
 #define GROW (CMD_WRITE | CMD_DENYOOM)
 
 /* clang-format off */
 static const struct cmd rows[] = {
     {.name = "set", .run = set, .arity = -3, .flags = GROW, .acl = ACL_STRING, .first = 1, .last = 1, .step = 1,
+     .key_spec = "RW access update variable_flags", .key_use = set_key_use,
      .syntax = "key value [NX|XX] [GET] "
                "[EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
      .summary = "Sets a key's value, whatever it held before.", .since = "1.0.0", .complexity = "O(1)"},
     {.name = "setnx", .run = setnx, .arity = 3, .flags = GROW | CMD_FAST, .acl = ACL_STRING, .first = 1, .last = 1,
-     .step = 1, .syntax = "key value", .summary = "Sets a key only when it does not exist.", .since = "1.0.0",
+     .step = 1, .key_spec = "OW insert",
+     .syntax = "key value", .summary = "Sets a key only when it does not exist.", .since = "1.0.0",
      .complexity = "O(1)"},
     {.name = "setex", .run = setex, .arity = 4, .flags = GROW, .acl = ACL_STRING, .first = 1, .last = 1, .step = 1,
+     .key_spec = "OW update",
      .syntax = "key seconds value", .summary = "Sets a key and the seconds it lives.", .since = "2.0.0",
      .complexity = "O(1)"},
     {.name = "psetex", .run = psetex, .arity = 4, .flags = GROW, .acl = ACL_STRING, .first = 1, .last = 1, .step = 1,
+     .key_spec = "OW update",
      .syntax = "key milliseconds value", .summary = "Sets a key and the milliseconds it lives.", .since = "2.6.0",
      .complexity = "O(1)"},
     {.name = "get", .run = get, .arity = 2, .flags = CMD_READONLY | CMD_FAST, .acl = ACL_STRING, .first = 1,
@@ -840,7 +854,8 @@ static const struct cmd rows[] = {
      .syntax = "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]",
      .summary = "The value of a key, and a new expiry for it.", .since = "6.2.0", .complexity = "O(1)"},
     {.name = "getdel", .run = getdel, .arity = 2, .flags = CMD_WRITE | CMD_FAST, .acl = ACL_STRING, .first = 1,
-     .last = 1, .step = 1, .syntax = "key", .summary = "The value of a key, which is deleted.", .since = "6.2.0",
+     .last = 1, .step = 1, .key_spec = "RW access delete",
+     .syntax = "key", .summary = "The value of a key, which is deleted.", .since = "6.2.0",
      .complexity = "O(1)"},
     {.name = "getset", .run = getset, .arity = 3, .flags = GROW | CMD_FAST, .acl = ACL_STRING, .first = 1, .last = 1,
      .step = 1, .syntax = "key value", .summary = "The old value of a key, which gets a new one.", .since = "1.0.0",
@@ -849,16 +864,19 @@ static const struct cmd rows[] = {
      .last = -1, .step = 1, .syntax = "key...", .summary = "The values of several keys.", .since = "1.0.0",
      .complexity = "O(N) where N is the number of keys"},
     {.name = "mset", .run = mset, .arity = -3, .flags = GROW, .acl = ACL_STRING, .first = 1, .last = -1, .step = 2,
-     .syntax = "(key value)...", .summary = "Sets several keys at once.", .since = "1.0.1",
+     .key_spec = "OW update", .syntax = "(key value)...", .summary = "Sets several keys at once.", .since = "1.0.1",
      .complexity = "O(N) where N is the number of keys"},
     {.name = "msetnx", .run = msetnx, .arity = -3, .flags = GROW, .acl = ACL_STRING, .first = 1, .last = -1,
-     .step = 2, .syntax = "(key value)...", .summary = "Sets several keys when none of them exists.",
+     .step = 2, .key_spec = "OW insert",
+     .syntax = "(key value)...", .summary = "Sets several keys when none of them exists.",
      .since = "1.0.1", .complexity = "O(N) where N is the number of keys"},
     {.name = "append", .run = append, .arity = 3, .flags = GROW | CMD_FAST, .acl = ACL_STRING, .first = 1, .last = 1,
-     .step = 1, .syntax = "key value", .summary = "Adds to the end of a string.", .since = "2.0.0",
+     .step = 1, .key_spec = "RW insert",
+     .syntax = "key value", .summary = "Adds to the end of a string.", .since = "2.0.0",
      .complexity = "O(1) amortised"},
     {.name = "strlen", .run = string_strlen, .arity = 2, .flags = CMD_READONLY | CMD_FAST, .acl = ACL_STRING,
-     .first = 1, .last = 1, .step = 1, .syntax = "key", .summary = "How many bytes a string has.", .since = "2.2.0",
+     .first = 1, .last = 1, .step = 1, .key_spec = "RO",
+     .syntax = "key", .summary = "How many bytes a string has.", .since = "2.2.0",
      .complexity = "O(1)"},
     {.name = "incr", .run = incr, .arity = 2, .flags = GROW | CMD_FAST, .acl = ACL_STRING, .first = 1, .last = 1,
      .step = 1, .syntax = "key", .summary = "Counts an integer up by one.", .since = "1.0.0", .complexity = "O(1)"},
@@ -874,7 +892,8 @@ static const struct cmd rows[] = {
      .last = 1, .step = 1, .syntax = "key increment", .summary = "Adds a number with a fraction.", .since = "2.6.0",
      .complexity = "O(1)"},
     {.name = "setrange", .run = setrange, .arity = 4, .flags = GROW, .acl = ACL_STRING, .first = 1, .last = 1,
-     .step = 1, .syntax = "key offset value", .summary = "Overwrites part of a string from an offset on.",
+     .step = 1, .key_spec = "RW update",
+     .syntax = "key offset value", .summary = "Overwrites part of a string from an offset on.",
      .since = "2.2.0", .complexity = "O(M) where M is the length of the value"},
     {.name = "getrange", .run = getrange, .arity = 4, .flags = CMD_READONLY, .acl = ACL_STRING, .first = 1, .last = 1,
      .step = 1, .syntax = "key start end", .summary = "Part of a string.", .since = "2.4.0",
