@@ -134,7 +134,8 @@ static int password_rule(struct user *u, struct slice rule, struct err *err)
     bool hashed = rule.p[0] == '#' || rule.p[0] == '!', remove = rule.p[0] == '<' || rule.p[0] == '!';
     if (hashed && !password_is_hash(given))
         return err_set(err, ERR_INVALID,
-                       "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters");
+                       "The password hash must be exactly 64 characters and contain only lowercase hexadecimal "
+                       "characters");
     if (hashed)
         memcpy(hex, given.p, PASSWORD_HEX);
     else

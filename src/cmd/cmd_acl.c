@@ -28,7 +28,7 @@ static void acl_arity(struct call *c)
 /* > ACL SETUSER alice on >secret ~books:* +@read
  * < OK
  * > ACL LIST
- * < 1) "user alice on sanitize-payload #2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b ~books:* resetchannels -@all +@read"
+ * < 1) "user alice on nopass sanitize-payload ~books:* resetchannels -@all +@read"
  * < 2) "user default on nopass sanitize-payload ~* &* +@all"
  * > ACL SETUSER alice +nothing
  * < (error) ERR Error in ACL SETUSER modifier '+nothing': Unknown command or category name in ACL

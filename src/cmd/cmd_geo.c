@@ -237,7 +237,7 @@ static void geopos(struct call *c)
 /* clang-format off */
 static const struct cmd rows[] = {
     {.name = "geoadd", .run = geoadd, .arity = -5, .flags = CMD_WRITE | CMD_DENYOOM, GEO_KEY,
-     .syntax = "key [NX|XX] [CH] longitude latitude member [longitude latitude member ...]",
+     .key_spec = "RW update", .syntax = "key [NX|XX] [CH] longitude latitude member [longitude latitude member ...]",
      .summary = "Adds places to a set, or moves them.", .since = "3.2.0",
      .complexity = "O(log(N)) for each place, N being the size of the set"},
     {.name = "geodist", .run = geodist, .arity = -4, .flags = CMD_READONLY, GEO_KEY,

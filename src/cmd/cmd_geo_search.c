@@ -413,11 +413,13 @@ static const struct cmd rows[] = {
      .summary = "The places in a circle or a box.", .since = "6.2.0", .complexity = SEARCH_COST},
     {.name = "geosearchstore", .run = geosearchstore, .arity = -8, .flags = CMD_WRITE | CMD_DENYOOM, .acl = ACL_GEO,
      .first = 1, .last = 2, .step = 1,
+     .key_spec = "OW update @1; RO access @2",
      .syntax = "destination source (FROMMEMBER member|FROMLONLAT longitude latitude) (BYRADIUS radius (M|KM|FT|MI)|BYBOX "
                "width height (M|KM|FT|MI)) [ASC|DESC] " HOW_MANY " [STOREDIST]",
      .summary = "Keeps the places in a circle or a box under another key.", .since = "6.2.0", .complexity = SEARCH_COST},
     {.name = "georadius", .run = georadius, .arity = -6, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLEKEYS, GEO_KEY,
      .keys = georadius_keys,
+     .key_spec = "RO access @1; OW update @STORE:6; OW update @STOREDIST:6",
      .syntax = "key longitude latitude radius (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] " HOW_MANY
                " [ASC|DESC] [STORE key|STOREDIST key]",
      .summary = "The places within a radius around a point.", .since = "3.2.0", .complexity = SEARCH_COST},
@@ -426,6 +428,7 @@ static const struct cmd rows[] = {
      .summary = "The places within a radius around a point; never stores.", .since = "3.2.10", .complexity = SEARCH_COST},
     {.name = "georadiusbymember", .run = georadiusbymember, .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLEKEYS, GEO_KEY, .keys = georadiusbymember_keys,
+     .key_spec = "RO access @1; OW update @STORE:5; OW update @STOREDIST:5",
      .syntax = "key member radius (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] " HOW_MANY
                " [ASC|DESC] [STORE key|STOREDIST key]",
      .summary = "The places within a radius around one of them.", .since = "3.2.0", .complexity = SEARCH_COST},

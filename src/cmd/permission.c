@@ -192,7 +192,8 @@ bool permission_slow(struct client *c, const struct cmd_entry *e, int argc, cons
     *why = permission_ask(c->user, e, argc, argv, &at);
     if (*why == PERMISSION_YES)
         return true;
-    log_refusal(c, reasons[*why], context, *why == PERMISSION_NO_COMMAND ? slice_str(e->name) : argv[at], c->user->name);
+    struct slice object = *why == PERMISSION_NO_COMMAND ? slice_str(e->name) : argv[at];
+    log_refusal(c, reasons[*why], context, object, c->user->name);
     return false;
 }
 
@@ -211,7 +212,8 @@ bool permission_or_reply(struct client *c, const struct cmd_entry *e, int argc, 
 
 void permission_log_login(struct client *c, struct slice command, struct slice username)
 {
-    log_refusal(c, ACL_REASON_AUTH, c->flags & CLIENT_MULTI ? ACL_CONTEXT_MULTI : ACL_CONTEXT_TOPLEVEL, command, username);
+    log_refusal(c, ACL_REASON_AUTH, c->flags & CLIENT_MULTI ? ACL_CONTEXT_MULTI : ACL_CONTEXT_TOPLEVEL, command,
+                username);
 }
 
 bool permission_all_keys(const struct client *c, const struct cmd *cmd, int argc, const struct slice *argv,

@@ -1,5 +1,5 @@
-/* Permissions: may a user run this command on these keys and channels? Asked before a command runs or is queued, once more
- * at EXEC, and for each command that the server runs on somebody's behalf (scripts, flows).
+/* Permissions: may a user run this command on these keys and channels? Asked before a command runs or is queued, once
+ * more at EXEC, and for each command that the server runs on somebody's behalf (scripts, flows).
  *
  * What a user may is in auth/; what a command line touches is in its row. One selector of the user must allow all of it.
  * Thread: loop. */
