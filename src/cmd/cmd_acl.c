@@ -25,7 +25,7 @@ static void acl_arity(struct call *c)
 
 /* ---- users ---- */
 
-/* > ACL SETUSER alice on >secret ~books:* +@read
+/* > ACL SETUSER alice on nopass ~books:* +@read
  * < OK
  * > ACL LIST
  * < 1) "user alice on nopass sanitize-payload ~books:* resetchannels -@all +@read"
