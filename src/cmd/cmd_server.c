@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/setting.h"
 #include "cmd/cmd_command.h"
+#include "cmd/cmd_server.h"
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/families.h"
@@ -154,6 +155,37 @@ static void config_resetstat(struct call *c)
     reply_ok(c->reply);
 }
 
+int (*server_config_rewrite)(struct err *err);
+
+static void config_rewrite(struct call *c)
+{
+    struct err err;
+    if (server_config_rewrite(&err) < 0)
+        reply_errorf(c->reply, "ERR %s", err.msg);
+    else
+        reply_ok(c->reply);
+}
+
+static void config_help(struct call *c)
+{
+    static const char *const lines[] = {
+        "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GET <pattern> [<pattern> ...]",
+        "    The settings whose names match, with their values.",
+        "SET <name> <value> [<name> <value> ...]",
+        "    Changes settings: all of them, or none.",
+        "RESETSTAT",
+        "    Sets the counters of INFO to zero.",
+        "REWRITE",
+        "    Writes the settings as they are into the configuration file.",
+        "HELP",
+        "    This text.",
+    };
+    reply_array(c->reply, sizeof lines / sizeof *lines);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        reply_status(c->reply, lines[i]);
+}
+
 /* ---- the rest ---- */
 
 static void shutdown_cmd(struct call *c)
@@ -217,6 +249,11 @@ static const struct cmd config_subs[] = {
     {.name = "resetstat", .run = config_resetstat, .arity = 2,
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .syntax = "",
      .summary = "Sets the statistics of INFO back to zero.", .since = "2.0.0", .complexity = "O(1)"},
+    {.name = "rewrite", .run = config_rewrite, .arity = 2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .syntax = "", .summary = "Writes the settings as they are into the configuration file.", .since = "2.8.0",
+     .complexity = "O(1)"},
+    {.name = "help", .run = config_help, .arity = 2, .flags = CMD_LOADING | CMD_STALE, .syntax = "",
+     .summary = "The subcommands of CONFIG.", .since = "5.0.0", .complexity = "O(1)"},
 };
 
 static const struct cmd module_subs[] = {

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,13 @@
 
 #define MAX_WORDS 64
 #define MAX_DEPTH 8 /* files that include files */
+
+static char file[PATH_MAX]; /* the configuration file, absolute; empty: none */
+
+const char *config_file(void)
+{
+    return file;
+}
 
 static int hex(char c)
 {
@@ -110,10 +118,13 @@ static int load_file(const char *path, int depth, struct err *err);
 static int load_line(const char *line, int depth, struct err *err)
 {
     char *words[MAX_WORDS];
-    int n = config_split(line, words, MAX_WORDS), rc = 0;
+    int rc = 0;
+    if (line[strspn(line, " \t")] == '#')
+        return 0; /* a comment may hold half a quotation */
+    int n = config_split(line, words, MAX_WORDS);
     if (n < 0)
         return err_set(err, ERR_INVALID, "unbalanced quotes");
-    if (n > 0 && words[0][0] != '#') {
+    if (n > 0) {
         if (strcasecmp(words[0], "include") == 0 && n == 2)
             rc = load_file(words[1], depth + 1, err);
         else
@@ -157,6 +168,8 @@ int config_load(int argc, char **argv, struct err *err)
 {
     int i = 1;
     if (i < argc && !is_option(argv[i])) {
+        if (strcmp(argv[i], "-") != 0 && !realpath(argv[i], file))
+            return err_set(err, ERR_IO, "cannot open configuration file %s: %s", argv[i], strerror(errno));
         int rc = load_file(argv[i++], 0, err);
         if (rc < 0)
             return rc;
@@ -178,7 +191,7 @@ int config_load(int argc, char **argv, struct err *err)
 
 static void print_one(const struct setting *s, void *arg)
 {
-    if (s->flags & SETTING_HIDDEN)
+    if (s->flags & (SETTING_HIDDEN | SETTING_IDLE))
         return;
     printf("# %s\n# %s %s%s%s\n\n", s->help ? s->help : "", s->name, s->dflt && *s->dflt ? "" : "\"",
            s->dflt ? s->dflt : "", s->dflt && *s->dflt ? "" : "\"");

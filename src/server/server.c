@@ -20,19 +20,23 @@
 #include "base/log.h"
 #include "base/setting.h"
 #include "cmd/client.h"
+#include "cmd/cmd_server.h"
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/snapshot.h"
 #include "cmd/permission.h"
 #include "io/file.h"
 #include "io/job.h"
+#include "server/config.h"
 #include "server/listen.h"
+#include "server/redis_settings.h"
 #include "server/rooms.h"
 #include "server/stats.h"
 #include "server/version.h"
 #include "store/evict.h"
 #include "store/lazyfree.h"
 
+static bool activerehashing;
 static int64_t databases, workers, loglevel, hz, file_engine;
 static char *dir, *logfile, *pidfile;
 static bool daemonize;
@@ -111,6 +115,11 @@ static const struct setting rows[] = {
      .min = 1,
      .max = 500,
      .help = "How often a second the periodic work is done."},
+    {.name = "activerehashing",
+     .kind = SETTING_BOOL,
+     .at = &activerehashing,
+     .dflt = "yes",
+     .help = "Tables that grow are moved on while nothing happens, not only by the commands that use them."},
     {.name = "file-engine",
      .kind = SETTING_ENUM,
      .at = &file_engine,
@@ -128,6 +137,8 @@ void server_settings(void)
     listen_settings();
     durable_settings();
     rooms_settings();
+    redis_settings();
+    server_config_rewrite = config_rewrite;
 }
 
 /* ---- periodic work ---- */
@@ -136,7 +147,8 @@ static void every_tick(void *arg)
 {
     static unsigned tick;
     store_expire_cycle(store, 250000 / hz / 10); /* a fortieth of a core at most */
-    store_rehash_cycle(store, 1000);
+    if (activerehashing)
+        store_rehash_cycle(store, 1000);
     evict_make_room(store, NULL); /* maxmemory may have been lowered */
     if (++tick % (unsigned)hz == 0)
         listen_drop_idle();

@@ -1,0 +1,129 @@
+"""Configuration: Redis's own file is read, CONFIG SET is all or nothing, CONFIG REWRITE keeps what a person wrote."""
+
+import os
+import re
+import time
+
+import pytest
+
+from helpers import error, raw
+from skald import Server
+
+DEBIAN = "/etc/redis/redis.conf"
+
+
+class FromFile(Server):
+    """A server that gets its settings from a file; the port and the folder are options."""
+
+    def __init__(self, dir, text):
+        super().__init__(dir)
+        self.file = os.path.join(self.dir, "skald.conf")
+        with open(self.file, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def command(self):
+        args = super().command()
+        return [args[0], self.file, *args[1:]]
+
+    def lines(self):
+        with open(self.file, encoding="utf-8") as f:
+            return f.read().split("\n")
+
+
+@pytest.fixture
+def from_file(tmp_path):
+    made = []
+
+    def make(text):
+        made.append(FromFile(tmp_path / f"srv{len(made)}", text))
+        return made[-1].start()
+
+    yield make
+    for s in made:
+        s.stop(check=False)
+
+
+@pytest.mark.skipif(not os.path.exists(DEBIAN), reason="Debian's redis-server is not installed")
+def test_the_file_that_debian_ships_is_read(from_file):
+    with open(DEBIAN, encoding="utf-8") as f:
+        text = f.read()
+    text = re.sub(r"(?m)^(daemonize|pidfile|logfile|dir|port|bind) .*\n", "", text)
+    s = from_file(text)
+    c = s.client()
+    assert c.config_get("stream-node-max-bytes") == {"stream-node-max-bytes": "4096"}
+    assert c.config_get("proc-title-template") == {"proc-title-template": "{title} {listen-addr} {server-mode}"}
+    before = s.lines()
+    assert raw(c, "CONFIG", "REWRITE") == "OK"
+    after = s.lines()
+    assert set(before) - set(after) <= {line for line in before if line.startswith("client-output-buffer-limit")}
+
+
+def test_rewrite_keeps_comments_order_and_units(from_file):
+    s = from_file('# mine: "half a quotation\nmaxmemory 100mb\n\ntimeout 10\n  # indented\ntimeout 20\nslave-priority 7\nrequirepass ""\n')
+    c = s.client()
+    c.config_set("timeout", 33)
+    c.config_set("slowlog-max-len", 5)
+    c.config_set("requirepass", 'a "b" \\ c  d')
+    c = s.client(password='a "b" \\ c  d')
+    raw(c, "CONFIG", "REWRITE")
+    lines = s.lines()
+    assert lines[:6] == ['# mine: "half a quotation', "maxmemory 100mb", "", "timeout 33", "  # indented", "slave-priority 7"]
+    added = lines.index("# Added by CONFIG REWRITE")
+    assert "slowlog-max-len 5" in lines[added:] and not any(line.startswith("databases") for line in lines)
+    s.stop()
+    s.start(wait=False)
+    for _ in range(500):
+        try:
+            c = s.client(password='a "b" \\ c  d')
+            assert c.config_get("timeout") == {"timeout": "33"}
+            break
+        except Exception as e:
+            if "refused" not in str(e):
+                raise
+            time.sleep(0.02)
+    assert c.config_get("slowlog-max-len") == {"slowlog-max-len": "5"} and c.config_get("replica-priority") == {"replica-priority": "7"}
+    before = s.lines()
+    raw(c, "CONFIG", "REWRITE")  # nothing has changed since
+    assert s.lines() == before
+
+
+def test_rewrite_without_a_file(t):
+    assert error(t, "CONFIG", "REWRITE") == "The server is running without a config file"
+
+
+def test_a_rewrite_that_fails_leaves_the_file(from_file):
+    s = from_file("timeout 10\n")
+    c = s.client()
+    c.config_set("timeout", 20)
+    os.rename(s.file, s.file + ".moved")
+    os.mkdir(s.file)
+    assert error(c, "CONFIG", "REWRITE").startswith("Rewriting config file: ")
+    assert not [f for f in os.listdir(s.dir) if f.endswith(".new")]
+
+
+def test_settings_of_redis_without_a_meaning_here(t, tmp_path):
+    assert t.config_set("io-threads", 4) and t.config_get("io-threads") == {"io-threads": "4"}
+    t.config_set("io-threads", 1)
+    assert error(t, "CONFIG", "SET", "cluster-enabled", "yes").endswith("there is no cluster mode")
+    assert t.config_set("cluster-enabled", "no")
+    for name, value, why in (("tls-port", "6380", "no encrypted port"), ("rename-command", "CONFIG ''", "ACL rules")):
+        s = Server(tmp_path / name, f"--{name}", value)
+        with pytest.raises(RuntimeError, match=why):
+            s.start()
+
+
+def test_every_setting_takes_its_own_value(t):
+    for name, value in t.config_get("*").items():
+        try:
+            t.config_set(name, value)
+        except Exception as e:
+            pytest.fail(f"CONFIG SET {name} {value!r}: {e}")
+
+
+def test_all_or_nothing(t):
+    before = t.config_get("timeout")
+    assert "'maxclients'" in error(t, "CONFIG", "SET", "timeout", "77", "maxclients", "none")
+    assert t.config_get("timeout") == before
+    assert error(t, "CONFIG", "SET", "timeout", "1", "nonsense", "2").startswith("Unknown option or number of arguments")
+    assert "duplicate parameter" in error(t, "CONFIG", "SET", "timeout", "1", "timeout", "2")
+    assert raw(t, "CONFIG", "HELP")[0].startswith("CONFIG <subcommand>")
