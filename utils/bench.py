@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """`make bench`: what Skald does on this machine, beside Debian's redis-server where both can do it, in one run.
 
-    utils/bench.py [--quick] [only ...]     only: throughput durable vectors models memory
+    utils/bench.py [--quick] [only ...]     only: commands durable vectors models memory
 
-Every figure is the median of three (--quick: of one, with less work). The two servers run one at a time; the program that
-measures and the server share the machine's cores, so figures compare within a run and not between machines. Nothing here
-is a test: it fails only when a server does. Takes less than five minutes; --quick less than one.
+BENCH_QUICK=1 is --quick. SKALD_BENCH_REDIS=/path/to/another/redis-server is measured too, in `commands`.
+
+Every figure is the median of three (--quick: of one, with less work). Servers take turns; the program that measures and
+the server share the machine's cores, so figures compare within a run and not between machines. Nothing here is a test:
+it fails only when a server does. Takes about ten minutes; --quick about two.
 """
 
 import argparse
@@ -14,8 +16,6 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
-import socket
 import statistics
 import struct
 import subprocess
@@ -23,131 +23,19 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SKALD = os.environ.get("SKALD_BIN", os.path.join(ROOT, "build", "skald"))
-REDIS = shutil.which("redis-server")
+from bench_commands import commands
+from benchlib import REDIS, ROOT, SKALD, Client, Server, contenders, encode, pair, rss, side_by_side, title, version
 
 KEYS, VALUE, CLIENTS = 100_000, 64, 50
 
 
-# ---- servers and a client ----
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def encode(*args):
-    args = [a if isinstance(a, bytes) else str(a).encode() for a in args]
-    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%s\r\n" % (len(a), a) for a in args)
-
-
-class Client:
-    """Just enough RESP2 for what is asked here."""
-
-    def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.f = self.sock.makefile("rb")
-
-    def send(self, data):
-        self.sock.sendall(data)
-
-    def read(self):
-        line = self.f.readline()
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"$":
-            return None if rest == b"-1" else self.f.read(int(rest) + 2)[:-2]
-        if kind == b"*":
-            return [self.read() for _ in range(int(rest))]
-        if kind == b"-" or not line:
-            raise RuntimeError(f"the server said {line!r}")
-        return int(rest) if kind == b":" else rest.decode()
-
-    def call(self, *args):
-        self.send(encode(*args))
-        return self.read()
-
-
-class Server:
-    def __init__(self, name, *args):
-        self.name, self.args = name, args
-
-    def __enter__(self):
-        self.dir = tempfile.mkdtemp(prefix="skald-bench-")
-        self.port = free_port()
-        binary = SKALD if self.name == "skald" else REDIS
-        own = [] if self.name == "skald" else ["--save", "", "--daemonize", "no"]
-        self.proc = subprocess.Popen([binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.dir,
-                                      "--loglevel", "warning", *own, *self.args],
-                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 30
-        while True:
-            try:
-                Client(self.port).call("PING")
-                return self
-            except OSError:
-                if time.monotonic() > end or self.proc.poll() is not None:
-                    raise RuntimeError(f"{self.name} did not start")
-                time.sleep(0.02)
-
-    def __exit__(self, *_):
-        self.proc.terminate()
-        try:
-            self.proc.wait(30)
-        except subprocess.TimeoutExpired:
-            self.proc.kill()
-            self.proc.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-
-def servers():
-    return ["skald"] + (["redis"] if REDIS else [])
-
-
-def rss(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS"))
-
-
-# ---- tables ----
-
-def title(text, settings):
-    print(f"\n{text}\n  {settings}")
-
-
-def side_by_side(rows):
-    """rows: (what, {server: median})."""
-    print(f"  {'':34}{'skald':>12}{'redis':>12}{'skald/redis':>13}")
-    for what, got in rows:
-        s, r = got.get("skald"), got.get("redis")
-        print(f"  {what:34}{s:>12,.0f}" + (f"{r:>12,.0f}{s / r:>12.2f}x" if r else f"{'-':>12}{'-':>13}"))
-
-
-# ---- throughput ----
+# ---- with a journal ----
 
 def redis_benchmark(port, *args):
     """Requests a second. The time limit matters: it waits for ever for a server that is gone."""
     out = subprocess.run(["redis-benchmark", "-p", str(port), "--csv", "-r", str(KEYS), "-d", str(VALUE), *args],
                          capture_output=True, text=True, timeout=120, check=True).stdout
     return {line.split(",")[0].strip('"'): float(line.split(",")[1].strip('"')) for line in out.splitlines()[1:]}
-
-
-def throughput(quick):
-    title("SET and GET, requests a second (redis-benchmark)",
-          f"{CLIENTS} clients, {KEYS:,} keys, {VALUE}-byte values, no journal")
-    results = {}
-    for _ in range(1 if quick else 3):
-        for name in servers():  # in turn, so that a noisy minute hits both
-            with Server(name) as s:
-                for pipeline in (1, 16, 64):
-                    n = (60_000 if pipeline == 1 else 400_000) // (4 if quick else 1)
-                    got = redis_benchmark(s.port, "-c", str(CLIENTS), "-n", str(n), "-P", str(pipeline), "-t", "set,get")
-                    for what, rps in got.items():
-                        results.setdefault((what, pipeline), {}).setdefault(name, []).append(rps)
-    side_by_side([(f"{what} pipeline {p}", {k: statistics.median(v) for k, v in got.items()})
-                  for (what, p), got in sorted(results.items(), key=lambda x: (x[0][0] == "GET", x[0][1]))])
 
 
 def durable(quick):
@@ -159,7 +47,7 @@ def durable(quick):
     for policy in ("always", "everysec"):
         got = {}
         for _ in range(1 if quick else 3):
-            for name in servers():
+            for name in pair():
                 with Server(name, "--appendonly", "yes", "--appendfsync", policy) as s:
                     n = (20_000 if policy == "always" else 60_000) // (4 if quick else 1)
                     rps = redis_benchmark(s.port, "-c", str(CLIENTS), "-n", str(n), "-t", "set")["SET"]
@@ -307,6 +195,12 @@ def models(quick):
 # ---- memory ----
 
 def memory(quick):
+    """The tables of bench_memory.py, where it is there; else a few of the most common shapes."""
+    own = os.path.join(ROOT, "utils", "bench_memory.py")
+    if os.path.exists(own):
+        sys.stdout.flush()
+        subprocess.run([sys.executable, own], check=True, env={**os.environ, **({"BENCH_QUICK": "1"} if quick else {})})
+        return
     n = 50_000 if quick else 200_000
     title("Memory of a key, bytes (growth of the resident set / keys)", f"{n:,} keys of 16 bytes, values of {VALUE} bytes")
     rows = []
@@ -317,7 +211,7 @@ def memory(quick):
     }
     for what, command in fill.items():
         got = {}
-        for name in servers():
+        for name in pair():
             with Server(name) as s:
                 c, before = Client(s.port), rss(s.proc.pid)
                 for first in range(0, n, 1000):
@@ -330,11 +224,7 @@ def memory(quick):
     side_by_side(rows)
 
 
-PARTS = {f.__name__: f for f in (throughput, durable, vectors, models, memory)}
-
-
-def version(command):
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+PARTS = {f.__name__: f for f in (commands, durable, vectors, models, memory)}
 
 
 def main():
@@ -342,11 +232,15 @@ def main():
     p.add_argument("--quick", action="store_true", help="one run of each instead of three, with less work")
     p.add_argument("only", nargs="*", metavar="part", help=", ".join(PARTS))
     args = p.parse_args()
+    args.quick = args.quick or os.environ.get("BENCH_QUICK", "0") not in ("", "0")
     if unknown := set(args.only) - set(PARTS):
         p.error(f"unknown part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     t0 = time.monotonic()
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    print(f"{version([SKALD, '--version'])}\n{version([REDIS, '--version']) if REDIS else 'no redis-server: Skald alone'}")
+    for path in contenders().values():
+        print(version([path, "--version"]))
+    if not REDIS:
+        print("no redis-server: nothing to compare with")
     print(f"{cpu}, {os.cpu_count()} cores, Linux {os.uname().release}; load before: {os.getloadavg()[0]:.1f}; "
           f"{'one run of each' if args.quick else 'medians of three'}")
     for name, part in PARTS.items():
