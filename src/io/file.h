@@ -20,7 +20,13 @@
 #include "io/loop.h"
 
 enum file_engine { FILE_AUTO, FILE_URING, FILE_THREAD };
-enum file_kind { FILE_READ, FILE_WRITE, FILE_DATASYNC };
+enum file_kind {
+    FILE_READ,
+    FILE_WRITE,
+    FILE_DATASYNC,   /* all that was written before */
+    FILE_WRITE_SYNC, /* a write that has ended when its bytes are on disk: one trip to the kernel where a write and a
+                        sync are two. A failure may be of either half. */
+};
 
 struct file_io;
 

@@ -40,7 +40,7 @@ static void transfer(struct file_op *op)
             continue;
         if (r < 0)
             op->res = -errno;
-        else if (r == 0 && op->kind == FILE_WRITE)
+        else if (r == 0 && op->kind != FILE_READ)
             op->res = -EIO;
         if (r <= 0)
             return;
@@ -54,6 +54,8 @@ static void perform(struct file_op *op)
         op->res = fdatasync(op->fd) < 0 ? -errno : 0;
     else
         transfer(op);
+    if (op->kind == FILE_WRITE_SYNC && op->res == 0)
+        op->res = fdatasync(op->fd) < 0 ? -errno : 0;
 }
 
 static void finish(void *arg)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -45,6 +46,10 @@ static void prepare(struct uring_engine *e, struct file_op *op)
     switch (op->kind) {
     case FILE_READ: io_uring_prep_read(sqe, op->fd, at, n, op->off + op->moved); break;
     case FILE_WRITE: io_uring_prep_write(sqe, op->fd, at, n, op->off + op->moved); break;
+    case FILE_WRITE_SYNC:
+        io_uring_prep_write(sqe, op->fd, at, n, op->off + op->moved);
+        sqe->rw_flags = RWF_DSYNC;
+        break;
     case FILE_DATASYNC: io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC); break;
     }
     io_uring_sqe_set_data(sqe, op);
@@ -87,7 +92,7 @@ static bool account(struct file_op *op, int res)
     if (op->kind == FILE_DATASYNC)
         return true;
     op->moved += (size_t)res;
-    if (res == 0 && op->moved < op->len && op->kind == FILE_WRITE)
+    if (res == 0 && op->moved < op->len && op->kind != FILE_READ)
         op->res = -EIO;
     return res == 0 || op->moved == op->len;
 }

@@ -197,6 +197,10 @@ static void on_written(struct file_op *op)
         meet(j, TROUBLE_WRITE, op->res);
     } else {
         j->written = s->lsn + s->len;
+        if (op->kind == FILE_WRITE_SYNC) {
+            j->synced = j->written;
+            j->syncs++;
+        }
         list_del(&s->link);
         list_add_tail(&j->kept, &s->link);
         if (j->policy == JOURNAL_NO || j->written <= j->synced)
@@ -284,6 +288,13 @@ static int gather_group(struct journal *j, struct file_op **ops, uint64_t *end)
     return n;
 }
 
+/* Under `always` the usual group is one segment behind bytes that are all synced: then the write itself may sync. It fails
+ * as a write: its bytes stay in the queue and are written again, in any case. */
+static bool write_syncs(const struct journal *j, int n)
+{
+    return n == 1 && j->policy == JOURNAL_ALWAYS && j->trouble == TROUBLE_NONE && j->written == j->synced;
+}
+
 /* Starts whatever is to be done next and can be. */
 void journal_pump(struct journal *j, bool again)
 {
@@ -299,7 +310,10 @@ void journal_pump(struct journal *j, bool again)
     uint64_t end;
     int n = gather_group(j, ops, &end);
     bool at_cut = j->cutting && end == j->cut;
-    if (end > j->synced && (must_sync || at_cut || j->policy == JOURNAL_ALWAYS)) {
+    if (write_syncs(j, n) && !must_sync && !at_cut) {
+        ops[0]->kind = FILE_WRITE_SYNC;
+        j->group_syncs = true;
+    } else if (end > j->synced && (must_sync || at_cut || j->policy == JOURNAL_ALWAYS)) {
         j->group_sync = (struct file_op){.kind = FILE_DATASYNC, .fd = j->fd, .done = on_group_sync, .arg = j};
         j->group_sync_to = end;
         ops[n++] = &j->group_sync;

@@ -107,6 +107,28 @@ static void a_chain_runs_in_order(void **state)
     assert_false(loop_turn(L));
 }
 
+/* Written like any other, in a chain and at an offset; a failure of the disk is one of the operation. */
+static void a_write_may_sync(void **state)
+{
+    NEED_ENGINE();
+    int m[3], full = open("/dev/full", O_WRONLY);
+    char back[12];
+    struct file_op op[] = {make(FILE_WRITE_SYNC, fd, "hello ", 6, 10, &m[0]), make(FILE_WRITE_SYNC, fd, "world", 5, 16, &m[1]),
+                           make(FILE_READ, fd, back, 11, 10, &m[2])};
+    submit((struct file_op *[]){&op[0], &op[1], &op[2]}, 3);
+    file_io_drain(F);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(op[i].res, 0);
+        assert_int_equal(op[i].moved, op[i].len);
+    }
+    assert_memory_equal(back, "hello world", 11);
+    struct file_op bad = make(FILE_WRITE_SYNC, full, "xxxx", 4, 0, &m[0]);
+    submit((struct file_op *[]){&bad}, 1);
+    file_io_drain(F);
+    assert_int_equal(bad.res, -ENOSPC);
+    close(full);
+}
+
 static void a_read_at_the_end_is_short(void **state)
 {
     NEED_ENGINE();
@@ -311,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(a_chain_runs_in_order),
+        BOTH(a_write_may_sync),
         BOTH(a_read_at_the_end_is_short),
         BOTH(nothing_to_move_is_a_success),
         BOTH(a_failure_cancels_the_rest),
