@@ -232,9 +232,8 @@ struct list_filter {
     struct slice pattern;
 };
 
-static void each_name(struct cmd_entry *e, void *arg)
+static void list_name(const struct cmd_entry *e, struct list_filter *f)
 {
-    struct list_filter *f = arg;
     if (f->category >= 0 && !(acl_categories(e->cmd) & 1u << f->category))
         return;
     if (f->pattern.p && !glob_match(f->pattern, slice_str(e->name), true))
@@ -243,6 +242,12 @@ static void each_name(struct cmd_entry *e, void *arg)
     f->n++;
 }
 
+/* Subcommands as well.
+ *
+ * > COMMAND LIST FILTERBY PATTERN config|*et
+ * < 1) "config|get"
+ * < 2) "config|set"
+ */
 static void command_list(struct call *c)
 {
     struct list_filter f = {.r = c->reply, .category = -1};
@@ -266,7 +271,8 @@ static void command_list(struct call *c)
         }
     }
     size_t place = reply_defer(c->reply);
-    table_each(each_name, &f);
+    for (int id = 0; id < table_ids(); id++)
+        list_name(table_by_id(id), &f);
     reply_defer_array(c->reply, place, f.n);
 }
 

@@ -6,6 +6,7 @@
 #include "cmd/families.h"
 #include "cmd/monitor.h"
 #include "cmd/push.h"
+#include "cmd/secret.h"
 
 static bool watched; /* somebody looks, or did until lately */
 
@@ -36,7 +37,8 @@ static void line_of(struct buf *to, const struct client *c, const struct cmd *cm
     buf_addf(to, "+%lld.%06lld [%d %s]", (long long)(us / 1000000), (long long)(us % 1000000), c->db->id, addr);
     for (int i = 0; i < argc; i++) {
         buf_add_char(to, ' ');
-        quote(to, i && (cmd->flags & CMD_SKIP_SLOWLOG) ? SLICE("(redacted)") : argv[i]);
+        bool hide = i && ((cmd->flags & CMD_SKIP_SLOWLOG) || secret_argument(argc, argv, i));
+        quote(to, hide ? SLICE("(redacted)") : argv[i]);
     }
     buf_add_str(to, "\r\n");
 }

@@ -9,6 +9,7 @@
 #include "base/setting.h"
 #include "cmd/client.h"
 #include "cmd/families.h"
+#include "cmd/secret.h"
 
 #define MAX_ARGS  32
 #define MAX_BYTES 128
@@ -89,19 +90,6 @@ static struct slice copy_arg(struct slice s)
     return copy(&b);
 }
 
-/* The value of a setting that holds a secret; users' names and rules; a provider's key. */
-static bool is_secret(const struct call *c, int i)
-{
-    if (i >= 2 && slice_is(c->argv[0], "acl"))
-        return slice_is(c->argv[1], "setuser") || slice_is(c->argv[1], "getuser") || slice_is(c->argv[1], "deluser");
-    if (i >= 4 && slice_is(c->argv[0], "llm.model"))
-        return slice_is(c->argv[i - 1], "key");
-    if (i < 3 || i % 2 == 0 || !slice_is(c->argv[0], "config") || !slice_is(c->argv[1], "set"))
-        return false;
-    const struct setting *s = setting_find(c->argv[i - 1]);
-    return s && (s->flags & SETTING_SECRET);
-}
-
 void slowlog_note(const struct call *c, int64_t us)
 {
     if (slower_than < 0 || us < slower_than || (c->cmd->flags & CMD_SKIP_SLOWLOG) || max_len == 0 || !c->client)
@@ -118,7 +106,7 @@ void slowlog_note(const struct call *c, int64_t us)
     e->name = mem_strdup(c->client->name ? c->client->name : "");
     e->argc = cut ? MAX_ARGS : c->argc;
     for (int i = 0; i < e->argc - cut; i++)
-        e->argv[i] = copy_arg(is_secret(c, i) ? SLICE("(redacted)") : c->argv[i]);
+        e->argv[i] = copy_arg(secret_argument(c->argc, c->argv, i) ? SLICE("(redacted)") : c->argv[i]);
     if (cut) {
         struct buf b = {0};
         buf_addf(&b, "... (%d more arguments)", c->argc - MAX_ARGS + 1);

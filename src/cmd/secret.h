@@ -1,0 +1,12 @@
+/* Arguments that nobody is shown: passwords, providers' keys, the rules of users. SLOWLOG and MONITOR ask. (Commands whose
+ * arguments are all secret, AUTH and HELLO, have CMD_SKIP_SLOWLOG in their rows instead.) Thread: loop. */
+#ifndef CMD_SECRET_H
+#define CMD_SECRET_H
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+bool secret_argument(int argc, const struct slice *argv, int i);
+
+#endif
