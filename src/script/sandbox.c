@@ -21,6 +21,8 @@ bool run_may_go_on(struct run *r)
 {
     if (r->stop)
         return false;
+    if (r->look)
+        return r->look(r);
     if (r->limits.cancelled && atomic_load_explicit(r->limits.cancelled, memory_order_relaxed))
         r->stop = RUN_CANCELLED;
     else if (clock_mono_us() >= r->deadline_us)

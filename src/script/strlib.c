@@ -7,9 +7,9 @@
 #include "script/state.h"
 
 struct search {
-    struct pattern pattern;
     struct pattern_match m;
     size_t from;
+    struct pattern pattern; /* last: its items are cut where they end */
 };
 
 static bool tick(void *arg)
@@ -24,14 +24,17 @@ static struct slice check_slice(lua_State *l, int i)
     return s;
 }
 
-/* A compiled pattern, left on the stack. */
+/* A compiled pattern, left on the stack; it takes the memory of the items that it has. */
 static struct search *push_search(lua_State *l, struct slice pattern)
 {
-    struct search *s = lua_newuserdata(l, sizeof *s);
+    static _Thread_local struct pattern compiled;
     struct err err;
-    s->from = 0;
-    if (pattern_compile(&s->pattern, pattern, &err) < 0)
+    if (pattern_compile(&compiled, pattern, &err) < 0)
         luaL_error(l, "%s", err.msg);
+    size_t used = offsetof(struct pattern, items) + (size_t)compiled.n * sizeof compiled.items[0];
+    struct search *s = lua_newuserdata(l, offsetof(struct search, pattern) + used);
+    s->from = 0;
+    memcpy(&s->pattern, &compiled, used);
     return s;
 }
 
