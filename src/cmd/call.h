@@ -34,6 +34,8 @@ enum call_flags {
     CALL_REPLAY = 1 << 2,   /* the journal's replay: effects are not journaled again; c->lsn is the effect's position */
     CALL_PARKED = 1 << 3,   /* private to call.c */
     CALL_NO_EFFECT = 1 << 4,
+    CALL_SCRIPT = 1 << 5,  /* called by a script (CALL_ATOMIC is set, too) */
+    CALL_COUNTED = 1 << 6, /* its error reply is one that a command inside it has counted already */
 };
 
 struct call {

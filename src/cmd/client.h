@@ -26,6 +26,7 @@ enum client_flags {
     CLIENT_NO_TOUCH = 1 << 8,
     CLIENT_MONITOR = 1 << 9,
     CLIENT_INTERNAL = 1 << 10,
+    CLIENT_SCRIPT = 1 << 24,     /* the one that runs what scripts call */
 };
 
 struct client {

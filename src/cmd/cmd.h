@@ -35,6 +35,9 @@ enum cmd_flags {
     CMD_SKIP_SLOWLOG = 1 << 15,
     CMD_NO_MANDATORY_KEYS = 1 << 17, /* may be called without any key, although it can have some */
     CMD_REGISTRY = 1 << 16, /* changes a named entry (models, flows): journaled like a write, has no keys */
+    CMD_ALLOW_BUSY = 1 << 19,         /* runs even while a script has held everybody up for long */
+    CMD_SKIP_MONITOR = 1 << 18,       /* not shown to MONITOR by the dispatcher */
+    CMD_MAY_REPLICATE = 1 << 20,      /* may change or tell others, though it is no write: not in read-only scripts */
 };
 
 /* ACL categories, one bit each; the names are in cmd/acl_cat.c's order. READ, WRITE, FAST, SLOW, ADMIN, BLOCKING and

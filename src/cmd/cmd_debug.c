@@ -14,6 +14,7 @@
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/families.h"
+#include "cmd/script.h"
 #include "cmd/snapshot.h"
 #include "store/digest.h"
 #include "store/rdb.h"
@@ -65,6 +66,14 @@ static void debug_active_expire(struct call *c)
     if (!may_debug(c))
         return;
     c->db->store->no_active_expire = slice_is(call_arg(c, 2), "0");
+    reply_ok(c->reply);
+}
+
+static void debug_deny_scripts(struct call *c)
+{
+    if (!may_debug(c))
+        return;
+    script_allow_denied = slice_is(call_arg(c, 2), "1");
     reply_ok(c->reply);
 }
 
@@ -324,6 +333,8 @@ static void debug_protocol(struct call *c)
 static const struct cmd subs[] = {
     DEBUG_ROW("sleep", debug_sleep, 3, "seconds", "Stops the server for a while."),
     DEBUG_ROW("set-active-expire", debug_active_expire, 3, "(0|1)", "Turns the periodic deletion of expired keys off or on."),
+    DEBUG_ROW("set-disable-deny-scripts", debug_deny_scripts, 3, "(0|1)",
+              "Lets scripts call the commands that are not for scripts."),
     DEBUG_ROW("log", debug_log, 3, "message", "Writes a line to the log."),
     DEBUG_ROW("object", debug_object, -3, "key", "Where and how a value is kept."),
     DEBUG_ROW("digest", debug_digest, 2, "", "A digest of everything; equal for equal data."),

@@ -322,7 +322,7 @@ static const struct cmd rows[] = {
      .last = 1, .step = 1, .key_spec = "RW insert", .syntax = "key [element...]",
      .summary = "Adds elements to a HyperLogLog, which is made when absent.", .since = "2.8.9",
      .complexity = "O(1) for each element"},
-    {.name = "pfcount", .run = pfcount, .arity = -2, .flags = CMD_READONLY, .acl = ACL_HYPERLOGLOG, .first = 1,
+    {.name = "pfcount", .run = pfcount, .arity = -2, .flags = CMD_READONLY | CMD_MAY_REPLICATE, .acl = ACL_HYPERLOGLOG, .first = 1,
      .last = -1, .step = 1, .key_spec = "RW access", .syntax = "key...",
      .summary = "About how many different elements HyperLogLogs hold together.", .since = "2.8.9",
      .complexity = "O(1) for one key, O(N) where N is the number of keys"},

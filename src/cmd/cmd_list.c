@@ -791,7 +791,7 @@ static void brpoplpush(struct call *c)
 }
 
 #define ADDS  (CMD_WRITE | CMD_DENYOOM)
-#define BLOCK (CMD_WRITE | CMD_BLOCKING)
+#define BLOCK (CMD_WRITE | CMD_BLOCKING | CMD_NOSCRIPT)
 
 /* clang-format off */
 static const struct cmd rows[] = {

@@ -31,9 +31,10 @@ static void quote(struct buf *to, struct slice s)
 
 static void line_of(struct buf *to, const struct client *c, const struct cmd *cmd, int argc, const struct slice *argv)
 {
-    char addr[128];
+    char addr[128] = "lua";
     int64_t us = clock_wall_us();
-    sock_name(conn_sock(c->conn), 0, addr, sizeof addr);
+    if (c->conn)
+        sock_name(conn_sock(c->conn), 0, addr, sizeof addr);
     buf_addf(to, "+%lld.%06lld [%d %s]", (long long)(us / 1000000), (long long)(us % 1000000), c->db->id, addr);
     for (int i = 0; i < argc; i++) {
         buf_add_char(to, ' ');
@@ -46,7 +47,7 @@ static void line_of(struct buf *to, const struct client *c, const struct cmd *cm
 void monitor_show(const struct client *c, const struct cmd *cmd, int argc, const struct slice *argv)
 {
     struct buf line = {0};
-    if (!watched || (cmd->flags & CMD_ADMIN) || !c->conn)
+    if (!watched || (cmd->flags & CMD_ADMIN) || (!c->conn && !(c->flags & CLIENT_SCRIPT)))
         return;
     watched = false;
     list_each (l, clients_all()) {

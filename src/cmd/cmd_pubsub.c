@@ -309,7 +309,7 @@ static const struct cmd pubsub_subs[] = {
 };
 
 #define JOINS (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SUBSCRIBED)
-#define SENDS (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST)
+#define SENDS (CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_MAY_REPLICATE)
 
 static const struct cmd rows[] = {
     {.name = "subscribe", .run = subscribe, .arity = -2, .flags = JOINS, .acl = ACL_SLOW,

@@ -402,7 +402,9 @@ static bool parse_block(struct call *c, int i, int64_t *ms)
     }
     if (*ms < 0)
         reply_errorf(c->reply, "ERR timeout is negative");
-    return *ms >= 0;
+    else if (c->flags & CALL_SCRIPT)
+        reply_errorf(c->reply, "ERR %s command is not allowed with BLOCK option from scripts", c->cmd->name);
+    return *ms >= 0 && !(c->flags & CALL_SCRIPT);
 }
 
 static bool parse_streams(struct call *c, int first, struct read *r)

@@ -276,7 +276,7 @@ static int bzmpop_keys(int argc, const struct slice *argv, int *pos)
     return zset_numkeys_keys(argc, argv, 2, pos, CMD_MAX_KEYS);
 }
 
-#define BLOCK (CMD_WRITE | CMD_BLOCKING)
+#define BLOCK (CMD_WRITE | CMD_BLOCKING | CMD_NOSCRIPT)
 
 /* clang-format off */
 #define POP_COST "O(log(N)*M) where N is the size and M the number of members taken"

@@ -206,7 +206,8 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
         store->command_ms = clock_sampled_wall_ms();
     effects_begin();
     e->cmd->run(&call);
-    monitor_show(c, e->cmd, argc, argv);
+    if (!(e->cmd->flags & CMD_SKIP_MONITOR))
+        monitor_show(c, e->cmd, argc, argv);
     if (!(call.flags & CALL_PARKED))
         dispatch_after(&call, e, dirty);
     effects_end();
@@ -224,7 +225,8 @@ void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
         effects_add_last(c->db->id, c->argc, c->argv);
     if (c->reply->errors) {
         e->failed++;
-        dispatch_stats.errors++;
+        if (!(c->flags & CALL_COUNTED))
+            dispatch_stats.errors++;
     }
     e->calls++;
     int64_t us = clock_sample() - c->start_us; /* and the next command of a pipeline begins now */
@@ -327,6 +329,31 @@ void dispatch_queued(struct client *c, int argc, const struct slice *argv)
     else if (e && still_permitted(c, e, argc, argv))
         run(c, e, argc, argv, CALL_ATOMIC | (c->flags & CLIENT_INTERNAL ? CALL_INTERNAL : 0), 0);
     c->reply.errors += errors;
+}
+
+struct cmd_entry *dispatch_find(int argc, const struct slice *argv)
+{
+    struct cmd_entry *e = table_find(argv[0]), *sub = NULL;
+    if (e && e->cmd->nsubs && argc > 1) {
+        sub = table_find_sub(e, argv[1]);
+        return sub ? sub : e->cmd->run ? e : NULL;
+    }
+    return e;
+}
+
+void dispatch_refused(struct cmd_entry *e, struct reply *r)
+{
+    r->errors++;
+    dispatch_stats.rejected++;
+    dispatch_stats.errors++;
+    if (e)
+        e->rejected++;
+}
+
+void dispatch_inside(struct client *c, struct cmd_entry *e, int argc, const struct slice *argv)
+{
+    c->reply.errors = 0;
+    run(c, e, argc, argv, CALL_ATOMIC | CALL_INTERNAL | CALL_SCRIPT, 0);
 }
 
 /* ---- replay ---- */

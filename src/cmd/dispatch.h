@@ -34,6 +34,10 @@ void dispatch_command(struct client *c, int argc, struct slice *argv);
 void dispatch_request(struct client *c, const struct resp_request *r); /* the same, with what was found out ahead */
 /* One command of a transaction, at EXEC: runs with CALL_ATOMIC. */
 void dispatch_queued(struct client *c, int argc, const struct slice *argv);
+/* For scripts. The command that argv calls, subcommands resolved, its arity not looked at; NULL: there is none. */
+struct cmd_entry *dispatch_find(int argc, const struct slice *argv);
+void dispatch_refused(struct cmd_entry *e, struct reply *r); /* counts the error that has been written for it */
+void dispatch_inside(struct client *c, struct cmd_entry *e, int argc, const struct slice *argv); /* no checks */
 /* One effect of the journal. MULTI and EXEC are resolved by the caller. A reply that is an error is err. */
 int dispatch_replay(int db, int argc, const struct slice *argv, uint64_t lsn, struct err *err);
 

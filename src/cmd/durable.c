@@ -114,9 +114,10 @@ static void hold_replies(struct client *c, const struct cmd *cmd)
     seen = lsn;
     if (!journal || !c->conn || lsn <= journal_released_lsn(journal))
         return;
-    bool writes =
-        cmd->flags & (CMD_WRITE | CMD_REGISTRY | CMD_MODEL) || (lsn != before && strcmp(cmd->name, "exec") == 0);
-    bool reads = (cmd->flags & CMD_READONLY) && !journal_failed(journal, NULL);
+    bool script = cmd->flags & CMD_NO_MANDATORY_KEYS; /* like EXEC, it does what the commands in it do */
+    bool writes = cmd->flags & (CMD_WRITE | CMD_REGISTRY | CMD_MODEL) ||
+                  (lsn != before && (script || strcmp(cmd->name, "exec") == 0));
+    bool reads = (script || (cmd->flags & CMD_READONLY)) && !journal_failed(journal, NULL);
     if (!writes && !reads)
         return;
     if (!c->hold_lsn) {

@@ -23,6 +23,7 @@ static struct {
 static int nsinks, listening; /* listening: sinks that are not muted */
 static struct effects group;
 static int depth;
+static bool skipping;
 
 void effects_add_sink(effects_sink *fn, void *arg)
 {
@@ -95,9 +96,14 @@ void effects_end(void)
         emit_group(&group);
 }
 
+void effects_skip(bool on)
+{
+    skipping = on;
+}
+
 void effects_add(int db, int argc, const struct slice *argv)
 {
-    if (listening == 0)
+    if (listening == 0 || skipping)
         return;
     if (depth)
         keep(&group, db, argc, argv);
@@ -107,7 +113,7 @@ void effects_add(int db, int argc, const struct slice *argv)
 
 void effects_add_last(int db, int argc, const struct slice *argv)
 {
-    if (depth == 1 && group.n == 0)
+    if (depth == 1 && group.n == 0 && !skipping)
         emit(db, argc, argv);
     else
         effects_add(db, argc, argv);

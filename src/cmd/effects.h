@@ -23,6 +23,9 @@ void effects_add(int db, int argc, const struct slice *argv); /* copied when it 
  * only one of its group, as nearly always. */
 void effects_add_last(int db, int argc, const struct slice *argv);
 
+/* on: effects are not kept (a script has asked for it with redis.set_repl), until off. */
+void effects_skip(bool on);
+
 /* A list of effects that a parked call keeps until it resumes. */
 struct effects;
 struct effects *effects_list_add(struct effects *list, int db, int argc, const struct slice *argv); /* NULL makes one */

@@ -8,6 +8,7 @@ extern const struct cmd_family acl_family;
 extern const struct cmd_family connection_family;
 extern const struct cmd_family server_family;
 extern const struct cmd_family debug_family;
+extern const struct cmd_family script_family;
 extern const struct cmd_family function_family;
 extern const struct cmd_family generic_family;
 extern const struct cmd_family expire_family;

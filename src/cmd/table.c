@@ -13,6 +13,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &acl_family,
     &server_family,
     &debug_family,
+    &script_family,
     &function_family,
     &generic_family,
     &expire_family,

@@ -4,11 +4,13 @@
 #include "cmd/block.h"
 #include "cmd/cmd_server.h"
 #include "cmd/cmd_llm.h"
+#include "cmd/cmd_script.h"
 #include "cmd/cmd_vsearch.h"
 #include "cmd/durable.h"
 #include "cmd/flow_room.h"
 #include "cmd/notify.h"
 #include "cmd/outbound.h"
+#include "cmd/script.h"
 #include "cmd/session_boot.h"
 #include "cmd/latency.h"
 #include "cmd/slowlog.h"
@@ -47,6 +49,13 @@ static int blocked_open(const struct rooms *r, struct err *err)
 static int snapshots_open(const struct rooms *r, struct err *err)
 {
     snapshot_boot(r->loop, REDIS_VERSION);
+    return 0;
+}
+
+static int scripts_open(const struct rooms *r, struct err *err)
+{
+    script_boot(r->loop, REDIS_VERSION);
+    eval_boot();
     return 0;
 }
 
@@ -111,6 +120,7 @@ static const struct room rows[] = {
      .stop = snapshot_stop},
     {.name = "slow log", .settings = slowlog_settings},
     {.name = "latency", .settings = latency_cmd_settings},
+    {.name = "scripts", .settings = script_settings, .open = scripts_open},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
     {.name = "vector sets",
      .settings = vset_boot,
