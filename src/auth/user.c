@@ -154,7 +154,8 @@ static int password_rule(struct user *u, struct slice rule, struct err *err)
     return err_set(err, ERR_INVALID, "The password you are trying to remove from the user does not exist");
 }
 
-/* The rules between the brackets, separated by spaces. */
+/* The rules between the brackets, separated by spaces. Stricter than Redis in one thing: a pattern that ends with a bracket
+ * is refused here. In a file its selector would be read as closed by it, and the file would be refused. */
 static int selector_rules(struct user *u, struct slice text, struct err *err)
 {
     struct selector *s = new_selector();
@@ -162,9 +163,14 @@ static int selector_rules(struct user *u, struct slice text, struct err *err)
         const char *p = text.p + at, *space = memchr(p, ' ', text.len - at);
         struct slice rule = slice_of(p, space ? (size_t)(space - p) : text.len - at);
         at += rule.len + 1;
-        if (rule.len && selector_rule(s, rule, err) < 0) {
+        int rc = 0;
+        if (rule.len && rule.p[rule.len - 1] == ')')
+            rc = err_set(err, ERR_INVALID, "Syntax error");
+        else if (rule.len)
+            rc = selector_rule(s, rule, err);
+        if (rc < 0) {
             selector_destroy(s);
-            return ERR_INVALID;
+            return rc;
         }
     }
     add_selector(u, s);

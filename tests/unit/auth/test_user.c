@@ -182,6 +182,7 @@ static void test_selectors_may_be_spread(void **state)
     struct err err;
     assert_int_equal(user_rules(u, 1, &open, &at, &err), ERR_STATE);
     assert_string_equal(err.msg, "Unmatched parenthesis in acl selector starting at '(+get'.");
+    assert_int_equal(user_rule(u, SLICE("(~a))"), &err), ERR_INVALID); /* it could not be read back */
     buf_release(&text);
     user_unref(u);
 }
