@@ -2,14 +2,15 @@
 contenders() in turn, several rounds. Three tables from the same runs:
 
     requests a second     the client, redis-benchmark, is one thread and often what is slowest, above all at pipeline 1
-    server CPU            nanoseconds of the server's main thread for one request, the kernel's share included: the kernel's
-                          own account (/proc/PID/task/PID/schedstat), so it does not depend on the client's speed and hardly
+    server CPU            nanoseconds of all the server's threads for one request, the kernel's share included: the kernel's
+                          own account (/proc/PID/task/*/schedstat), so it does not depend on the client's speed and hardly
                           on what else the machine does
     latency               p50, p99, p99.9 as redis-benchmark sees them, of a whole pipeline
 
 All servers are up at the same time and hold the same data; one is asked at a time. A run is sized to take about a second,
 the same number of requests for all. A figure that could not be measured is a dash, with the reason below."""
 
+import glob
 import re
 import statistics
 import subprocess
@@ -56,9 +57,11 @@ def run(server, pipeline, n, args):
 
 
 def cpu_ns(server):
-    pid = server.proc.pid
-    with open(f"/proc/{pid}/task/{pid}/schedstat") as f:
-        return int(f.read().split()[0])
+    total = 0
+    for path in glob.glob(f"/proc/{server.proc.pid}/task/*/schedstat"):
+        with open(path) as f:
+            total += int(f.read().split()[0])
+    return total
 
 
 def one(server, pipeline, n, args, before, fill):
