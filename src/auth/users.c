@@ -14,20 +14,26 @@ static struct buf pending; /* the configuration's `user` lines, until the comman
 
 /* ---- the default user ---- */
 
-static void make_default(void)
+static void set_password(struct user *u)
 {
-    struct err err;
-    struct slice at, rules[] = {SLICE("on"), SLICE("nopass"), SLICE("+@all"), SLICE("~*"), SLICE("&*")};
-    user_rules(the_default, 5, rules, &at, &err);
+    struct buf rule = {0};
+    user_rule(u, SLICE("resetpass"), NULL);
+    buf_addf(&rule, ">%s", requirepass);
+    user_rule(u, *requirepass ? buf_slice(&rule) : SLICE("nopass"), NULL);
+    buf_release(&rule);
+}
+
+/* What `default` is as long as nobody says otherwise. */
+static void make_default(struct user *u)
+{
+    struct slice at, rules[] = {SLICE("reset"), SLICE("on"), SLICE("+@all"), SLICE("~*"), SLICE("&*")};
+    user_rules(u, 5, rules, &at, NULL);
+    set_password(u);
 }
 
 static int apply_requirepass(struct err *err)
 {
-    struct buf rule = {0};
-    user_rule(the_default, SLICE("resetpass"), err);
-    buf_addf(&rule, ">%s", requirepass);
-    user_rule(the_default, *requirepass ? buf_slice(&rule) : SLICE("nopass"), err);
-    buf_release(&rule);
+    set_password(the_default);
     return 0;
 }
 
@@ -77,8 +83,7 @@ int users_open(struct err *err)
 {
     user_set_init(&users);
     the_default = user_set_add(&users, SLICE("default"));
-    make_default();
-    apply_requirepass(NULL);
+    make_default(the_default);
     if (pending.len && *aclfile)
         return err_set(err, ERR_INVALID,
                        "users are declared both by `user` lines of the configuration and by an aclfile; one of the two "
@@ -158,13 +163,8 @@ int users_load(void (*changed)(struct user *was, struct user *now), struct err *
         user_set_release(&next);
         return rc;
     }
-    if (!user_set_find(&next, SLICE("default"))) { /* a file that does not name it leaves it open, as ever */
-        struct user *plain = user_set_add(&next, SLICE("default"));
-        struct user *kept = the_default;
-        the_default = plain;
-        make_default();
-        the_default = kept;
-    }
+    if (!user_set_find(&next, SLICE("default"))) /* a file that does not name it leaves it as it is by itself */
+        make_default(user_set_add(&next, SLICE("default")));
     struct user_set before = users;
     users = next;
     for (int i = 0; i < before.n; i++) {
@@ -185,11 +185,28 @@ int users_save(struct err *err)
     return acl_file_write(&users, aclfile, err);
 }
 
+/* Is `default` what requirepass alone makes of it? */
+static bool default_is_plain(void)
+{
+    struct buf now = {0}, plain = {0};
+    struct user *fresh = user_create(the_default->name);
+    make_default(fresh);
+    user_describe(the_default, &now);
+    user_describe(fresh, &plain);
+    user_unref(fresh);
+    bool same = slice_eq(buf_slice(&now), buf_slice(&plain));
+    buf_release(&now);
+    buf_release(&plain);
+    return same;
+}
+
 void users_config_lines(struct buf *to)
 {
     if (*aclfile)
         return;
     for (int i = 0; i < users.n; i++) {
+        if (users.list[i] == the_default && default_is_plain())
+            continue;
         user_describe(users.list[i], to);
         buf_add_char(to, '\n');
     }

@@ -28,7 +28,8 @@ const char *users_file(void); /* the aclfile; "": none */
 int users_load(void (*changed)(struct user *was, struct user *now), struct err *err);
 int users_save(struct err *err);
 
-/* What CONFIG REWRITE writes: a `user` line for each, nothing while there is an aclfile. */
+/* What CONFIG REWRITE writes: a `user` line for each (for `default` when requirepass does not say it all), nothing while
+ * there is an aclfile. */
 void users_config_lines(struct buf *to);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/users.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -105,7 +106,9 @@ static void rewrite_line(struct rewrite *w, const char *line)
     char *words[WORDS_MAX];
     int n = line[strspn(line, " \t")] == '#' ? 0 : config_split(line, words, WORDS_MAX);
     const struct setting *s = n >= 2 ? setting_find(slice_str(words[0])) : NULL;
-    if (s && !same_setting(w, s) && words_say(s, words + 1, n - 1)) {
+    if (s && strcmp(s->name, "user") == 0) {
+        /* all users follow at the end */
+    } else if (s && !same_setting(w, s) && words_say(s, words + 1, n - 1)) {
         buf_addf(&w->text, "%s\n", line);
         note_done(w, s);
     } else if (!s) {
@@ -180,6 +183,7 @@ int config_rewrite(struct err *err)
         err_set(err, ERR_GENERIC, "The server is running without a config file");
     else if ((rc = read_lines(w, err)) == 0) {
         setting_each(add_changed, w);
+        users_config_lines(&w->text);
         rc = replace(buf_slice(&w->text), err);
     }
     buf_release(&w->text);

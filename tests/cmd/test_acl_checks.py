@@ -228,3 +228,29 @@ def test_dryrun_refuses_nonsense(root, become):
     assert str(root.call("ACL", "DRYRUN", "u", "NOSUCH")) == "ERR Command 'NOSUCH' not found"
     assert str(root.call("ACL", "DRYRUN", "u", "GET")) == "ERR wrong number of arguments for 'get' command"
     assert root.call("ACL", "DRYRUN", "u", "PING") == "OK"
+
+
+def test_a_script_runs_with_the_permissions_of_its_caller(become, root):
+    root.call("ACL", "LOG", "RESET")
+    u = become("+@scripting", "+set", "~a*", "&c")
+    assert u.call("EVAL", "return redis.call('set', KEYS[1], 'v')", "1", "a1") == "OK"
+    assert str(u.call("EVAL", "return 1", "1", "b")) == KEY
+    reply = str(u.call("EVAL", "return redis.call('set', 'b', 'v')", "0"))
+    assert reply.startswith("NOPERM ACL failure in script: No permissions to access a key")
+    reply = str(u.call("EVAL", "return redis.call('get', 'a')", "0"))
+    assert reply.startswith("NOPERM ACL failure in script: User u has no permissions to run the 'get' command")
+    assert u.call("EVAL", "return redis.pcall('get', 'a').err", "0").startswith(b"NOPERM")
+    reply = str(become("+eval", "+publish", "&c").call("EVAL", "return redis.call('publish', 'x', 'm')", "0"))
+    assert reply.startswith("NOPERM ACL failure in script: No permissions to access a channel")
+    assert root.call("EXISTS", "b") == 0
+    assert [(e[3], e[5], e[7]) for e in root.call("ACL", "LOG")] == [
+        (b"channel", b"lua", b"x"), (b"command", b"lua", b"get"), (b"key", b"lua", b"b"), (b"key", b"toplevel", b"b")]
+
+
+def test_a_script_may_ask_what_it_may(become):
+    u = become("+@scripting", "+set", "~x*")
+    ask = "return redis.acl_check_cmd(unpack(ARGV))"
+    assert u.call("EVAL", ask, "0", "set", "xx", "1") == 1
+    assert u.call("EVAL", ask, "0", "hset", "xx", "f", "1") is None
+    assert u.call("EVAL", ask, "0", "set", "yy", "1") is None
+    assert "Invalid command passed to redis.acl_check_cmd()" in str(u.call("EVAL", ask, "0", "nothing"))

@@ -141,3 +141,29 @@ def test_a_bad_configuration_does_not_start(tmp_path, conf, why):
     p = subprocess.run([BIN, str(tmp_path / "c.conf"), "--port", "0", "--unixsocket", str(tmp_path / "s"), "--dir",
                         str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert p.returncode == 1 and why in p.stderr
+
+
+def test_config_rewrite_keeps_the_users(fresh, tmp_path):
+    conf = tmp_path / "c.conf"
+    conf.write_text("# mine\nuser alice on >a ~a* +@all\nuser bob off\ntimeout 0\n")
+    s = fresh(start=False)
+    command = s.command
+    s.command = lambda: [BIN, str(conf), *command()[1:]]
+    s.start()
+    c = Conn(s.raw())
+    c.call("ACL", "DELUSER", "bob")
+    c.call("ACL", "SETUSER", "carol", "on", ">c", "(+get ~c*)")
+    for _ in range(2):
+        assert c.call("CONFIG", "REWRITE") == "OK"
+        kept = conf.read_text().splitlines()
+        assert kept[0] == "# mine" and sum(x.startswith("user ") for x in kept) == 2
+        assert not any(x.startswith("user default") for x in kept)
+    before = lines(c)
+    s.restart()
+    assert lines(Conn(s.raw())) == before
+    Conn(s.raw()).call("ACL", "SETUSER", "default", "-debug")
+    c = Conn(s.raw())
+    assert c.call("CONFIG", "REWRITE") == "OK" and "user default on nopass sanitize-payload ~* &* +@all -debug" in conf.read_text()
+    before = lines(c)
+    s.restart()
+    assert lines(Conn(s.raw())) == before
