@@ -56,6 +56,7 @@ static int scripts_open(const struct rooms *r, struct err *err)
 {
     script_boot(r->loop, REDIS_VERSION);
     eval_boot();
+    function_boot();
     return 0;
 }
 

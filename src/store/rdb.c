@@ -282,17 +282,24 @@ void rdb_dump(const struct obj *o, struct buf *to, bool by_reference)
     size_t start = to->len;
     rdb_put_u8(&out, rdb_value_type(o));
     rdb_put_value(o, &out);
-    put_le(&out, RDB_VERSION, 2);
-    put_le(&out, crc64_redis(0, to->p + start, to->len - start), 8);
+    rdb_put_footer(&out, start);
 }
 
-static bool footer_ok(const uint8_t *p, size_t n)
+void rdb_put_footer(struct rdb_out *o, size_t start)
 {
-    if (n < FOOTER + 1)
+    put_le(o, RDB_VERSION, 2);
+    put_le(o, crc64_redis(0, o->to->p + start, o->to->len - start), 8);
+}
+
+bool rdb_open_payload(struct slice payload, struct rdb_in *in)
+{
+    const uint8_t *p = (const uint8_t *)payload.p;
+    if (payload.len < FOOTER)
         return false;
-    struct rdb_in foot = {.p = p + n - FOOTER, .end = p + n};
+    *in = (struct rdb_in){.p = p, .end = p + payload.len - FOOTER};
+    struct rdb_in foot = {.p = in->end, .end = in->end + FOOTER};
     uint64_t version = get_le(&foot, 2), crc = get_le(&foot, 8);
-    return version <= RDB_VERSION_READ && crc == crc64_redis(0, p, n - 8);
+    return version <= RDB_VERSION_READ && crc == crc64_redis(0, p, payload.len - 8);
 }
 
 /* Which type reads a type byte; the type itself tells the forms apart and refuses those that it does not read. */
@@ -355,12 +362,12 @@ int rdb_get_value(uint8_t type, struct rdb_in *in, struct value *out, struct err
 
 int rdb_restore(struct slice payload, struct value *out, bool by_reference, struct err *err)
 {
-    const uint8_t *p = (const uint8_t *)payload.p;
     struct err why = {0};
+    struct rdb_in in;
     *out = (struct value){0};
-    if (!footer_ok(p, payload.len))
+    if (!rdb_open_payload(payload, &in))
         return err_set(err, ERR_GENERIC, "DUMP payload version or checksum are wrong");
-    struct rdb_in in = {.p = p, .end = p + payload.len - FOOTER, .by_reference = by_reference};
+    in.by_reference = by_reference;
     int rc = rdb_get_value(rdb_get_u8(&in), &in, out, &why);
     if (rc == 0 && in.p != in.end) {
         value_release(out);

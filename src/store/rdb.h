@@ -83,6 +83,11 @@ int rdb_get_value(uint8_t type, struct rdb_in *in, struct value *out, struct err
 bool rdb_is_old(uint8_t type);
 int rdb_get_old(uint8_t type, struct rdb_in *in, struct value *out, struct err *err);
 
+/* What ends a payload, version and checksum: of all that was written since `start`; taken off, *in is what stands before
+ * it. False: damaged, or of a version that is not read. */
+void rdb_put_footer(struct rdb_out *o, size_t start);
+bool rdb_open_payload(struct slice payload, struct rdb_in *in);
+
 /* Whole payloads with version and checksum: DUMP's bytes. */
 void rdb_dump(const struct obj *o, struct buf *to, bool by_reference);
 /* ERR_GENERIC "DUMP payload version or checksum are wrong" / "Bad data format", as Redis words them. */

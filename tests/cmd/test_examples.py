@@ -19,6 +19,7 @@ def test_example(server, example):
     path, line, steps = example
     c = Conn(server.raw())
     c.call("FLUSHALL")
+    c.call("FUNCTION", "FLUSH")
     for command, expected in steps:
         got = examples.show(c.call(*examples.words(command)))
         assert examples.matches(expected, got), (
