@@ -205,9 +205,24 @@ bool listpack_int(const uint8_t *p, int64_t *out)
     return true;
 }
 
+/* A string of one of the two short kinds, as nearly all are; false: something else. */
+static inline bool short_str(const uint8_t *at, struct slice *s)
+{
+    uint8_t b = at[0];
+    if ((b & 0xc0) == 0x80)
+        *s = slice_of((const char *)at + 1, b & 0x3f);
+    else if ((b & 0xf0) == 0xe0)
+        *s = slice_of((const char *)at + 2, (size_t)(b & 0x0f) << 8 | at[1]);
+    else
+        return false;
+    return true;
+}
+
 struct listpack_val listpack_get(const uint8_t *at)
 {
     struct listpack_val v = {0};
+    if (short_str(at, &v.str))
+        return v;
     v.is_int = listpack_int(at, &v.num);
     if (!v.is_int) {
         size_t head = head_bytes(at[0]);
@@ -218,6 +233,9 @@ struct listpack_val listpack_get(const uint8_t *at)
 
 struct slice listpack_str(const uint8_t *at, char tmp[NUM_I64_MAX])
 {
+    struct slice s;
+    if (short_str(at, &s))
+        return s;
     struct listpack_val v = listpack_get(at);
     return v.is_int ? slice_of(tmp, num_from_i64(tmp, v.num)) : v.str;
 }
