@@ -23,6 +23,7 @@ struct queue {
     struct list places, ready_link;
     bool ready;
     int db;
+    int told_gone; /* how many of its calls want to be tried also when the key is gone */
     uint32_t len;
     char key[];
 };
@@ -181,6 +182,7 @@ static struct call *leave(struct waiter *w)
     struct call *c = w->call;
     for (int i = 0; i < w->n; i++) {
         list_del(&w->places[i].link);
+        w->places[i].queue->told_gone -= (c->flags & CALL_TOLD_GONE) != 0;
         queue_drop_if_idle(w->places[i].queue);
     }
     if (w->deadline_ms)
@@ -221,6 +223,7 @@ void call_block(struct call *c, const struct slice *keys, int n, int64_t timeout
         struct place *p = &w->places[w->n++];
         *p = (struct place){.queue = q, .waiter = w, .seen = clock_of_turns};
         list_add_tail(&q->places, &p->link);
+        q->told_gone += (c->flags & CALL_TOLD_GONE) != 0;
     }
     list_add_tail(&waiters, &w->all);
     waiting++;
@@ -309,8 +312,11 @@ static void serve_queue(struct queue *q)
         struct waiter *w = p->waiter;
         p->seen = turn;
         at = &p->link;
-        if (!db_peek(w->call->db, key))
+        bool gone = !db_peek(w->call->db, key);
+        if (gone && !q->told_gone)
             break;
+        if (gone && !(w->call->flags & CALL_TOLD_GONE))
+            continue;
         if (!w->retry(w->call))
             continue;
         call_resume(leave(w));
