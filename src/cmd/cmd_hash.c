@@ -36,8 +36,11 @@ static struct obj *or_new(struct call *c, struct obj *o)
     return o ? o : db_add(c->db, c->argv[1], hash_new());
 }
 
-static void hash_changed(struct call *c, const char *event)
+/* o: NULL when the key is gone. */
+static void hash_changed(struct call *c, struct obj *o, const char *event)
 {
+    if (o && (o->flags & OBJ_TIMED))
+        db_timed(c->db, o); /* the last expiry may have gone */
     db_changed(c->db, c->argv[1], NOTIFY_HASH, event);
 }
 
@@ -67,7 +70,7 @@ static int64_t set_pairs(struct call *c)
     o = or_new(c, o);
     for (int i = 2; i < c->argc; i += 2)
         fresh += hash_set(o, c->argv[i], c->argv[i + 1]);
-    hash_changed(c, "hset");
+    hash_changed(c, o, "hset");
     return fresh;
 }
 
@@ -119,7 +122,7 @@ static void hsetnx(struct call *c)
         return;
     }
     hash_set(or_new(c, o), c->argv[2], c->argv[3]);
-    hash_changed(c, "hset");
+    hash_changed(c, NULL, "hset");
     reply_int(c->reply, 1);
 }
 
@@ -146,7 +149,7 @@ static void hdel(struct call *c)
         bool empty = hash_len(o) == 0;
         if (empty)
             db_delete(c->db, c->argv[1]);
-        hash_changed(c, "hdel");
+        hash_changed(c, empty ? NULL : o, "hdel");
         if (empty)
             db_notify(c->db, NOTIFY_GENERIC, "del", c->argv[1]);
     }
@@ -182,12 +185,12 @@ static void hincrby(struct call *c)
         reply_errorf(c->reply, "ERR increment or decrement would overflow");
         return;
     }
-    hash_set(or_new(c, o), c->argv[2], slice_of(tmp, num_from_i64(tmp, v)));
-    hash_changed(c, "hincrby");
+    hash_update(or_new(c, o), c->argv[2], slice_of(tmp, num_from_i64(tmp, v)));
+    hash_changed(c, NULL, "hincrby");
     reply_int(c->reply, v);
 }
 
-/* Adds a number with a fraction to a field. Journaled as the HSET of the sum, so that no replay rounds differently.
+/* Adds a number with a fraction to a field. Journaled as the setting of the sum, so that no replay rounds differently.
  *
  * > HSET p x 10.5
  * < (integer) 1
@@ -220,9 +223,15 @@ static void hincrbyfloat(struct call *c)
         return;
     }
     struct slice sum = slice_of(sum_text, num_from_long_double(sum_text, v));
-    hash_set(or_new(c, o), c->argv[2], sum);
-    hash_changed(c, "hincrbyfloat");
-    call_effect(c, 4, (struct slice[]){SLICE("HSET"), c->argv[1], c->argv[2], sum});
+    o = or_new(c, o);
+    hash_update(o, c->argv[2], sum);
+    hash_changed(c, NULL, "hincrbyfloat");
+    if (hash_expiry(o, c->argv[2]) >= 0)
+        call_effect(c, 7,
+                    (struct slice[]){SLICE("HSETEX"), c->argv[1], SLICE("KEEPTTL"), SLICE("FIELDS"), SLICE("1"),
+                                     c->argv[2], sum});
+    else
+        call_effect(c, 4, (struct slice[]){SLICE("HSET"), c->argv[1], c->argv[2], sum});
     reply_bulk(c->reply, sum);
 }
 
@@ -490,7 +499,7 @@ static void hrandfield(struct call *c)
         reply_array(c->reply, 0);
     } else if (n < 0) {
         random_with_repeats(c, o, (size_t)-n, values);
-    } else if (o->enc == ENC_HASHTABLE && (uint64_t)n < hash_len(o) / 3) {
+    } else if (hash_is_table(o) && (uint64_t)n < hash_len(o) / 3) {
         random_by_draws(c, o, (size_t)n, values);
     } else {
         random_by_pass(c, o, (size_t)n, values);

@@ -150,7 +150,7 @@ static void reset_entry(struct cmd_entry *e, void *arg)
 static void config_resetstat(struct call *c)
 {
     struct store *s = c->db->store;
-    s->stats.hits = s->stats.misses = s->stats.expired = s->stats.evicted = 0;
+    s->stats.hits = s->stats.misses = s->stats.expired = s->stats.expired_elements = s->stats.evicted = 0;
     dispatch_stats = (struct dispatch_stats){0};
     errorstats_reset();
     table_each(reset_entry, NULL);

@@ -45,6 +45,18 @@ static void on_expired(void *arg, struct db *db, struct slice key, bool evicted)
     effects_add(db->id, 2, (struct slice[]){SLICE("DEL"), key});
 }
 
+/* A few hundred names a command: what expires at once may be any number. */
+static void on_elements_expired(void *arg, struct db *db, struct slice key, size_t n, const struct slice *names)
+{
+    enum { AT_ONCE = 256 };
+    struct slice argv[2 + AT_ONCE] = {SLICE("HDEL"), key};
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        size_t some = n - i < AT_ONCE ? n - i : AT_ONCE;
+        memcpy(argv + 2, names + i, some * sizeof *argv);
+        effects_add(db->id, (int)some + 2, argv);
+    }
+}
+
 static void on_flushed(void *arg, struct db *db)
 {
     multi_flushed(db);
@@ -55,7 +67,8 @@ void dispatch_boot(struct store *s)
 {
     store = s;
     s->hooks =
-        (struct store_hooks){.touched = on_touched, .notify = on_notify, .expired = on_expired, .flushed = on_flushed};
+        (struct store_hooks){.touched = on_touched, .notify = on_notify, .expired = on_expired,
+                             .elements_expired = on_elements_expired, .flushed = on_flushed};
 }
 
 /* ---- checks before a handler runs ---- */

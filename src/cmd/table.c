@@ -21,6 +21,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &bitmap_family,
     &hyperloglog_family,
     &hash_family,
+    &hash_expire_family,
     &list_family,
     &set_family,
     &slowlog_family,

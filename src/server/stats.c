@@ -83,6 +83,7 @@ NUM(hits, store->stats.hits)
 NUM(misses, store->stats.misses)
 NUM(expired, store->stats.expired)
 NUM(evicted, store->stats.evicted)
+NUM(expired_elements, store->stats.expired_elements)
 NUM(channels, pubsub_numpat(clients_pubsub()))
 NUM(loading, store->loading)
 
@@ -201,6 +202,8 @@ static const struct info_row rows[] = {
     {"Stats", "rejected_connections", INFO_COUNTER, turned_away, "skald_rejected_connections_total",
      "Connections turned away"},
     {"Stats", "expired_keys", INFO_COUNTER, expired, "skald_expired_keys_total", "Keys that expired"},
+    {"Stats", "expired_subkeys", INFO_COUNTER, expired_elements, "skald_expired_fields_total",
+     "Fields of hashes that expired"},
     {"Stats", "evicted_keys", INFO_COUNTER, evicted, "skald_evicted_keys_total", "Keys that were evicted"},
     {"Stats", "keyspace_hits", INFO_COUNTER, hits, "skald_keyspace_hits_total", "Reads that found their key"},
     {"Stats", "keyspace_misses", INFO_COUNTER, misses, "skald_keyspace_misses_total", "Reads that did not"},
@@ -221,8 +224,8 @@ static void keyspace_lines(struct buf *to)
     for (int i = 0; i < store->ndbs; i++) {
         struct db *db = &store->dbs[i];
         if (dict_count(&db->keys))
-            buf_addf(to, "db%d:keys=%zu,expires=%zu,avg_ttl=%lld\r\n", i, dict_count(&db->keys),
-                     dict_count(&db->expires), (long long)db->avg_ttl);
+            buf_addf(to, "db%d:keys=%zu,expires=%zu,avg_ttl=%lld,subexpiry=%zu\r\n", i, dict_count(&db->keys),
+                     dict_count(&db->expires), (long long)db->avg_ttl, dict_count(&db->timed));
     }
 }
 

@@ -35,6 +35,7 @@ struct store *store_create(int ndbs, const struct store_hooks *hooks)
         s->dbs[i].store = s;
         dict_init(&s->dbs[i].keys, &keys_type);
         dict_init(&s->dbs[i].expires, &keys_type);
+        dict_init(&s->dbs[i].timed, &keys_type);
     }
     return s;
 }
@@ -49,6 +50,7 @@ static void free_all(struct db *db)
         lazyfree_obj(o);
     }
     dict_iter_end(&it);
+    dict_release(&db->timed);
     dict_release(&db->expires);
     dict_release(&db->keys);
 }
@@ -66,6 +68,7 @@ void store_destroy(struct store *s)
             mem_free(o);
         }
         dict_iter_end(&it);
+        dict_release(&s->dbs[i].timed);
         dict_release(&s->dbs[i].expires);
         dict_release(&s->dbs[i].keys);
     }
@@ -85,6 +88,8 @@ static void unlink_obj(struct db *db, struct obj *o)
     struct slice key = obj_key(o);
     if (o->flags & OBJ_EXPIRES)
         dict_remove(&db->expires, key);
+    if (o->flags & OBJ_TIMED)
+        dict_remove(&db->timed, key);
     dict_remove(&db->keys, key);
     if (o->type != OBJ_STRING && type_of(o)->unlinked)
         type_of(o)->unlinked(o);
@@ -104,6 +109,83 @@ static void expire_now(struct db *db, struct obj *o)
     lazyfree_obj(o);
 }
 
+/* ---- elements that expire ---- */
+
+void db_timed(struct db *db, struct obj *o)
+{
+    const struct type_ops *ops = o->type == OBJ_STRING ? NULL : type_of(o);
+    bool want = ops && ops->next_expiry && ops->next_expiry(o) >= 0, is = o->flags & OBJ_TIMED;
+    if (want && !is)
+        dict_add(&db->timed, o);
+    else if (is && !want)
+        dict_remove(&db->timed, obj_key(o));
+    o->flags = (uint8_t)(want ? o->flags | OBJ_TIMED : o->flags & ~OBJ_TIMED);
+}
+
+struct names {
+    struct buf bytes;
+    struct slice *at;
+    size_t n, cap;
+};
+
+static void keep_name(void *arg, struct slice name)
+{
+    struct names *l = arg;
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 16;
+        l->at = mem_realloc(l->at, l->cap * sizeof *l->at);
+    }
+    l->at[l->n++] = slice_of(NULL, name.len);
+    buf_add(&l->bytes, name.p, name.len);
+}
+
+static void tell_names(struct db *db, struct slice key, struct names *l)
+{
+    struct store *s = db->store;
+    const char *p = l->bytes.p;
+    for (size_t i = 0; i < l->n; i++) { /* only now the bytes no longer move */
+        l->at[i].p = p;
+        p += l->at[i].len;
+    }
+    if (l->n && s->hooks.elements_expired)
+        s->hooks.elements_expired(s->hooks.arg, db, key, l->n, l->at);
+    buf_release(&l->bytes);
+    mem_free(l->at);
+}
+
+/* Removes elements of o that are due, at most `most`; o itself when nothing else is in it. NULL: it is gone. */
+static struct obj *expire_elements(struct db *db, struct obj *o, size_t most)
+{
+    struct store *s = db->store;
+    const struct type_ops *ops = type_of(o);
+    struct names names = {0};
+    struct slice key = obj_key(o);
+    size_t left, due = ops->expire(o, store_now(s), most, keep_name, &names, &left);
+    s->stats.expired_elements += left && due > most ? most : due;
+    if (left) {
+        tell_names(db, key, &names);
+        db_timed(db, o);
+    } else {
+        unlink_obj(db, o);
+        if (s->hooks.expired)
+            s->hooks.expired(s->hooks.arg, db, key, false);
+    }
+    if (s->hooks.touched)
+        s->hooks.touched(s->hooks.arg, db, key);
+    db_notify(db, NOTIFY_HASH, "hexpired", key);
+    if (left)
+        return o;
+    db_notify(db, NOTIFY_GENERIC, "del", key);
+    lazyfree_obj(o);
+    return NULL;
+}
+
+static bool elements_due(const struct db *db, const struct obj *o, int64_t now)
+{
+    int64_t at = type_of(o)->next_expiry(o);
+    return at >= 0 && at <= now && !db->store->loading;
+}
+
 static inline uint64_t hash_of(const struct db *db, struct slice key)
 {
     const struct store *s = db->store;
@@ -117,6 +199,8 @@ struct obj *db_peek(struct db *db, struct slice key)
         expire_now(db, o);
         return NULL;
     }
+    if (o && (o->flags & OBJ_TIMED) && elements_due(db, o, store_now(db->store)))
+        return expire_elements(db, o, SIZE_MAX);
     return o;
 }
 
@@ -178,6 +262,9 @@ static void replace(struct db *db, struct obj *old, struct obj *fresh)
     } else if (old->flags & OBJ_EXPIRES) {
         dict_remove(&db->expires, key);
     }
+    if (old->flags & OBJ_TIMED)
+        dict_remove(&db->timed, key);
+    db_timed(db, fresh);
     mem_free(old);
 }
 
@@ -186,6 +273,7 @@ struct obj *db_add(struct db *db, struct slice key, struct value v)
     struct obj *o = obj_build(key, v, -1);
     touch_clock(o);
     dict_add_hashed(&db->keys, o, hash_of(db, key));
+    db_timed(db, o);
     db_notify(db, NOTIFY_NEW, "new", key);
     return o;
 }
@@ -273,8 +361,11 @@ struct obj *db_move(struct db *from, struct obj *o, struct db *to, struct slice 
     struct slice old = obj_key(o);
     if (o->flags & OBJ_EXPIRES)
         dict_remove(&from->expires, old);
+    if (o->flags & OBJ_TIMED)
+        dict_remove(&from->timed, old);
     dict_remove(&from->keys, old);
     dict_add(&to->keys, fresh);
+    db_timed(to, fresh);
     if (fresh->flags & OBJ_EXPIRES)
         dict_add(&to->expires, fresh);
     mem_free(o);
@@ -288,15 +379,15 @@ void db_flush(struct db *db)
     if (s->hooks.flushed)
         s->hooks.flushed(s->hooks.arg, db);
     free_all(db);
-    db->expire_cursor = 0;
+    db->expire_cursor = db->timed_cursor = 0;
     db->avg_ttl = 0;
 }
 
 void store_swap(struct store *s, int a, int b)
 {
     struct db *x = &s->dbs[a], *y = &s->dbs[b], tmp = *x;
-    x->keys = y->keys, x->expires = y->expires, x->expire_cursor = y->expire_cursor, x->avg_ttl = y->avg_ttl;
-    y->keys = tmp.keys, y->expires = tmp.expires, y->expire_cursor = tmp.expire_cursor, y->avg_ttl = tmp.avg_ttl;
+    *x = *y, *y = tmp;
+    y->id = x->id, x->id = tmp.id; /* all but the number */
     if (s->hooks.flushed) { /* a watched or waited-for key may now hold anything */
         s->hooks.flushed(s->hooks.arg, x);
         s->hooks.flushed(s->hooks.arg, y);
@@ -348,6 +439,40 @@ static void collect_due(void *arg, void *entry)
         e->due[e->ndue++] = entry;
 }
 
+/* The same for elements: a visit removes some, so that one large hash cannot take the slice for itself. */
+#define ELEMENTS_A_VISIT 256
+
+static void collect_timed(void *arg, void *entry)
+{
+    struct expire_slice *e = arg;
+    e->looked++;
+    if (elements_due(e->db, entry, e->now) && e->ndue < 64)
+        e->due[e->ndue++] = entry;
+}
+
+static void elements_cycle(struct store *s, int64_t end)
+{
+    for (int i = 0; i < s->ndbs; i++, s->timed_db++) {
+        struct db *db = &s->dbs[s->timed_db % (unsigned)s->ndbs];
+        struct expire_slice e = {.db = db};
+        if (dict_count(&db->timed) == 0)
+            continue;
+        do {
+            e = (struct expire_slice){.db = db, .now = store_now(s)};
+            for (int b = 0; b < 20 && e.ndue < 32 && dict_count(&db->timed); b++) {
+                db->timed_cursor = (int64_t)dict_scan(&db->timed, (uint64_t)db->timed_cursor, collect_timed, &e);
+                if (db->timed_cursor == 0)
+                    break;
+            }
+            for (int k = 0; k < e.ndue; k++) {
+                expire_elements(db, e.due[k], ELEMENTS_A_VISIT);
+                if (clock_mono_us() > end)
+                    return;
+            }
+        } while (e.ndue * 10 > e.looked);
+    }
+}
+
 /* Walks the expiry index bucket by bucket; goes on in the same database while more than a tenth of what it sees is due,
  * which bounds both the effort when nothing expires and the memory that dead keys hold. */
 static void expire_cycle(struct store *s, int64_t end)
@@ -381,6 +506,7 @@ void store_expire_cycle(struct store *s, int64_t budget_us)
         return;
     s->stats.expire_cycles++;
     expire_cycle(s, start + budget_us);
+    elements_cycle(s, start + budget_us + budget_us / 4); /* its own share, when keys took all of theirs */
     latency_note("expire-cycle", clock_mono_us() - start);
 }
 

@@ -1,8 +1,9 @@
 /* Databases: the keys, when they expire, and who is told of a change.
  *
  * Every function that looks a key up first deletes it when its time has come (lazy expiry), so a caller never sees an
- * expired object. Writers end with db_changed, which marks watchers, wakes blocked clients, sends the keyspace
- * notification and counts towards `dirty` (what tells the dispatcher that a command had an effect).
+ * expired object; the same with elements that have an expiry of their own (fields of a hash). Writers end with
+ * db_changed, which marks watchers, wakes blocked clients, sends the keyspace notification and counts towards `dirty`
+ * (what tells the dispatcher that a command had an effect).
  *
  * Nothing here knows of clients or of the journal: those are told through struct store_hooks, set at boot.
  *
@@ -20,8 +21,10 @@ struct db {
     int id;
     struct dict keys;    /* struct obj * */
     struct dict expires; /* those of them with an expiry */
+    struct dict timed;   /* those of them with elements that expire (OBJ_TIMED) */
     struct store *store;
     int64_t expire_cursor; /* where the active expiry goes on */
+    int64_t timed_cursor;
     int64_t avg_ttl;       /* ms, for INFO */
 };
 
@@ -48,6 +51,8 @@ struct store_hooks {
     void (*touched)(void *arg, struct db *db, struct slice key); /* WATCH, tracking, blocked clients */
     void (*notify)(void *arg, enum notify_class cls, const char *event, struct slice key, int db);
     void (*expired)(void *arg, struct db *db, struct slice key, bool evicted); /* a DEL must be journaled */
+    /* Elements of a key went because their time had come: their removal must be journaled. */
+    void (*elements_expired)(void *arg, struct db *db, struct slice key, size_t n, const struct slice *names);
     void (*flushed)(void *arg, struct db *db);                                 /* all keys of db went */
 };
 
@@ -57,6 +62,7 @@ struct store {
     struct store_hooks hooks;
     struct rng rng;
     unsigned expire_db;  /* which database the active expiry looks at next */
+    unsigned timed_db;
     uint64_t dirty;      /* grows with every change */
     bool no_active_expire; /* DEBUG SET-ACTIVE-EXPIRE 0 */
     bool loading;        /* replaying: nothing expires by itself, nobody is notified */
@@ -67,6 +73,7 @@ struct store {
     int64_t command_ms;  /* the wall time that the present command sees; 0: read the clock */
     struct {
         uint64_t hits, misses, expired, evicted, expire_cycles;
+        uint64_t expired_elements;
     } stats;
 };
 
@@ -94,6 +101,9 @@ struct obj *db_set_expire(struct db *db, struct obj *o, int64_t at_ms); /* -1 re
 struct obj *db_move(struct db *from, struct obj *o, struct db *to, struct slice key);
 void db_flush(struct db *db);
 void store_swap(struct store *s, int a, int b); /* SWAPDB */
+
+/* To be called when expiries of elements of o came or went: keeps db->timed right. */
+void db_timed(struct db *db, struct obj *o);
 
 /* Ends a change: dirty + 1, watchers, waiters, notification. */
 void db_changed(struct db *db, struct slice key, enum notify_class cls, const char *event);

@@ -49,7 +49,9 @@ enum obj_enc {
     ENC_EMBSTR,
     ENC_RAW,
     ENC_LISTPACK,
+    ENC_LISTPACK_EX, /* with expiries of its fields */
     ENC_HASHTABLE,
+    ENC_HASHTABLE_EX, /* the same */
     ENC_QUICKLIST,
     ENC_INTSET,
     ENC_SKIPLIST,
@@ -57,7 +59,10 @@ enum obj_enc {
     ENC_OWN, /* our own types: the type's name is the encoding's */
 };
 
-enum obj_flags { OBJ_EXPIRES = 1 };
+enum obj_flags {
+    OBJ_EXPIRES = 1,
+    OBJ_TIMED = 2, /* elements of it expire: it is in db->timed */
+};
 
 struct obj {
     uint8_t type, enc, flags, klen;
@@ -129,6 +134,12 @@ struct type_ops {
     void (*unlinked)(struct obj *o);
     /* Optional: the table that finds a member, NULL when o has none; for who fetches it ahead of a command. */
     const struct dict *(*members)(const struct obj *o);
+    /* Optional, both or none: elements that have an expiry of their own. next_expiry: the earliest, -1: none has one.
+     * expire removes elements that are due, at most `most`, and tells each one's name; *left is how many elements are
+     * not due: at 0 nothing is removed, for the key goes. Returns how many were due. */
+    int64_t (*next_expiry)(const struct obj *o);
+    size_t (*expire)(struct obj *o, int64_t now_ms, size_t most, void (*gone)(void *arg, struct slice name), void *arg,
+                     size_t *left);
     /* Optional: how much work free is (elements); above 64 it goes to a worker. NULL: 1. */
     size_t (*effort)(uint8_t enc, const void *ptr);
 };

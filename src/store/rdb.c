@@ -287,7 +287,8 @@ void rdb_dump(const struct obj *o, struct buf *to, bool by_reference)
 
 void rdb_put_footer(struct rdb_out *o, size_t start)
 {
-    put_le(o, RDB_VERSION, 2);
+    uint8_t type = (uint8_t)o->to->p[start];
+    put_le(o, type == RDB_HASH_TIMED || type == RDB_HASH_LISTPACK_TIMED ? RDB_VERSION_TIMED : RDB_VERSION, 2);
     put_le(o, crc64_redis(0, o->to->p + start, o->to->len - start), 8);
 }
 
@@ -310,6 +311,7 @@ static const struct type_ops *reader_of(uint8_t type)
         [6] = -1,          [7] = -1,        [8] = -1,        [9] = -1,        [10] = -1,         [11] = OBJ_SET,
         [12] = -1,         [13] = -1,       [14] = -1,       [15] = OBJ_STREAM, [16] = OBJ_HASH, [17] = OBJ_ZSET,
         [18] = OBJ_LIST,   [19] = OBJ_STREAM, [20] = OBJ_SET, [21] = OBJ_STREAM,
+        [22] = OBJ_HASH,   [23] = OBJ_HASH, [24] = OBJ_HASH,  [25] = OBJ_HASH,
     };
     if (type >= sizeof by_byte || by_byte[type] < 0)
         return NULL;

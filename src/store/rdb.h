@@ -13,6 +13,7 @@
 #include "store/obj.h"
 
 #define RDB_VERSION      10 /* what we write: Redis 7.0 and later read it */
+#define RDB_VERSION_TIMED 12 /* of a payload in a form that only Redis 7.4 and later read */
 #define RDB_VERSION_READ 12 /* the newest that we try to read; a type byte that we do not know is refused anyway */
 
 /* The type bytes that we write or read; those marked old are only read (rdb_old.c). */
@@ -37,6 +38,10 @@ enum rdb_type {
     RDB_STREAM_LISTPACKS_2 = 19,
     RDB_SET_LISTPACK = 20,
     RDB_STREAM_LISTPACKS_3 = 21,
+    RDB_HASH_TIMED_RC = 22,          /* read only: 7.4's release candidates, expiries as they are */
+    RDB_HASH_LISTPACK_TIMED_RC = 23, /* the same */
+    RDB_HASH_TIMED = 24,             /* with expiries of fields; since 7.4 */
+    RDB_HASH_LISTPACK_TIMED = 25,    /* the same */
 };
 
 struct rdb_out {

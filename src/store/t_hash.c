@@ -2,10 +2,14 @@
  *
  * v.ptr is the listpack itself (ENC_LISTPACK) or a struct dict (ENC_HASHTABLE). An entry of the table holds its field
  * and its value side by side, so that a lookup costs the bucket and one more cache line; changing a value to one of the
- * same size class rewrites it in place, otherwise the entry is replaced in its slot. */
+ * same size class rewrites it in place, otherwise the entry is replaced in its slot.
+ *
+ * With the first expiry of a field v.ptr becomes a struct timed, which holds the listpack or the table and the expiries
+ * (ENC_LISTPACK_EX, ENC_HASHTABLE_EX); with the last one it goes again. A hash without them pays nothing. */
 #include "store/t_hash.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -13,6 +17,7 @@
 #include "store/digest.h"
 #include "store/listpack.h"
 #include "store/rdb.h"
+#include "store/ttls.h"
 #include "store/types.h"
 
 static int64_t max_entries, max_value;
@@ -66,9 +71,44 @@ static struct entry *entry_make(struct slice field, struct slice value)
 
 static const struct dict_type entries_type = {.key = entry_field, .free = mem_free};
 
+/* --- where the fields are --- */
+
+struct timed {
+    void *fields; /* what v.ptr would be without expiries */
+    struct ttls ttls;
+};
+
+static bool is_timed(const struct obj *o)
+{
+    return o->enc == ENC_LISTPACK_EX || o->enc == ENC_HASHTABLE_EX;
+}
+
+bool hash_is_table(const struct obj *o)
+{
+    return o->enc == ENC_HASHTABLE || o->enc == ENC_HASHTABLE_EX;
+}
+
+static struct timed *timed_of(const struct obj *o)
+{
+    return is_timed(o) ? o->v.ptr : NULL;
+}
+
+static void *fields_of(const struct obj *o)
+{
+    return is_timed(o) ? timed_of(o)->fields : o->v.ptr;
+}
+
+static void set_fields(struct obj *o, void *fields)
+{
+    if (is_timed(o))
+        timed_of(o)->fields = fields;
+    else
+        o->v.ptr = fields;
+}
+
 static struct dict *table_of(const struct obj *o)
 {
-    return o->v.ptr;
+    return fields_of(o);
 }
 
 static struct dict *table_make(size_t n)
@@ -81,7 +121,7 @@ static struct dict *table_make(size_t n)
 
 static void to_table(struct obj *o)
 {
-    uint8_t *lp = o->v.ptr;
+    uint8_t *lp = fields_of(o);
     struct dict *d = table_make(listpack_count(lp) / 2 + 1);
     for (const uint8_t *f = listpack_first(lp), *v; f; f = listpack_next(lp, v)) {
         char ftmp[NUM_I64_MAX], vtmp[NUM_I64_MAX];
@@ -89,8 +129,8 @@ static void to_table(struct obj *o)
         dict_add(d, entry_make(listpack_str(f, ftmp), listpack_str(v, vtmp)));
     }
     mem_free(lp);
-    o->v.ptr = d;
-    o->enc = ENC_HASHTABLE;
+    set_fields(o, d);
+    o->enc = is_timed(o) ? ENC_HASHTABLE_EX : ENC_HASHTABLE;
 }
 
 /* --- one field --- */
@@ -102,7 +142,7 @@ struct value hash_new(void)
 
 size_t hash_len(const struct obj *o)
 {
-    return o->enc == ENC_LISTPACK ? listpack_count(o->v.ptr) / 2 : dict_count(o->v.ptr);
+    return hash_is_table(o) ? dict_count(table_of(o)) : listpack_count(fields_of(o)) / 2;
 }
 
 static uint8_t *find_field(const uint8_t *lp, struct slice field)
@@ -112,15 +152,15 @@ static uint8_t *find_field(const uint8_t *lp, struct slice field)
 
 bool hash_get(const struct obj *o, struct slice field, struct slice *value, char tmp[NUM_I64_MAX])
 {
-    if (o->enc == ENC_HASHTABLE) {
+    if (hash_is_table(o)) {
         const struct entry *e = dict_find(table_of(o), field);
         if (e)
             *value = entry_value(e);
         return e != NULL;
     }
-    const uint8_t *at = find_field(o->v.ptr, field);
+    const uint8_t *lp = fields_of(o), *at = find_field(lp, field);
     if (at)
-        *value = listpack_str(listpack_next(o->v.ptr, at), tmp);
+        *value = listpack_str(listpack_next(lp, at), tmp);
     return at != NULL;
 }
 
@@ -150,12 +190,12 @@ static bool table_set(struct obj *o, struct slice field, struct slice value)
     return false;
 }
 
-bool hash_set(struct obj *o, struct slice field, struct slice value)
+bool hash_update(struct obj *o, struct slice field, struct slice value)
 {
-    uint8_t *lp = o->v.ptr;
-    if (o->enc == ENC_LISTPACK && (too_long(field) || too_long(value) || !listpack_fits(lp, field.len + value.len)))
+    uint8_t *lp = fields_of(o);
+    if (!hash_is_table(o) && (too_long(field) || too_long(value) || !listpack_fits(lp, field.len + value.len)))
         to_table(o);
-    if (o->enc == ENC_HASHTABLE)
+    if (hash_is_table(o))
         return table_set(o, field, value);
     uint8_t *at = find_field(lp, field);
     if (at) {
@@ -164,24 +204,104 @@ bool hash_set(struct obj *o, struct slice field, struct slice value)
         listpack_append(&lp, field);
         listpack_append(&lp, value);
     }
-    o->v.ptr = lp;
+    set_fields(o, lp);
     if (!at && hash_len(o) > (uint64_t)max_entries)
         to_table(o);
     return !at;
 }
 
-bool hash_del(struct obj *o, struct slice field)
+bool hash_set(struct obj *o, struct slice field, struct slice value)
 {
-    if (o->enc == ENC_HASHTABLE) {
+    bool fresh = hash_update(o, field, value);
+    if (!fresh && is_timed(o))
+        hash_set_expiry(o, field, -1);
+    return fresh;
+}
+
+static bool del_field(struct obj *o, struct slice field)
+{
+    if (hash_is_table(o)) {
         struct entry *e = dict_remove(table_of(o), field);
         mem_free(e);
         return e != NULL;
     }
-    uint8_t *lp = o->v.ptr, *at = find_field(lp, field);
+    uint8_t *lp = fields_of(o), *at = find_field(lp, field);
     if (at)
         listpack_delete(&lp, at, 2);
-    o->v.ptr = lp;
+    set_fields(o, lp);
     return at != NULL;
+}
+
+bool hash_del(struct obj *o, struct slice field)
+{
+    if (is_timed(o))
+        hash_set_expiry(o, field, -1);
+    return del_field(o, field);
+}
+
+/* --- expiries --- */
+
+int64_t hash_expiry(const struct obj *o, struct slice field)
+{
+    return is_timed(o) ? ttls_get(&timed_of(o)->ttls, field) : -1;
+}
+
+static void timed_begin(struct obj *o)
+{
+    struct timed *t = mem_alloc(sizeof *t);
+    t->fields = o->v.ptr;
+    ttls_init(&t->ttls);
+    o->v.ptr = t;
+    o->enc = o->enc == ENC_HASHTABLE ? ENC_HASHTABLE_EX : ENC_LISTPACK_EX;
+}
+
+static void timed_end(struct obj *o)
+{
+    struct timed *t = o->v.ptr;
+    o->v.ptr = t->fields;
+    o->enc = o->enc == ENC_HASHTABLE_EX ? ENC_HASHTABLE : ENC_LISTPACK;
+    ttls_release(&t->ttls);
+    mem_free(t);
+}
+
+void hash_set_expiry(struct obj *o, struct slice field, int64_t at_ms)
+{
+    if (at_ms < 0) {
+        if (!is_timed(o))
+            return;
+        ttls_drop(&timed_of(o)->ttls, field);
+        if (ttls_count(&timed_of(o)->ttls) == 0)
+            timed_end(o);
+        return;
+    }
+    if (!is_timed(o))
+        timed_begin(o);
+    ttls_set(&timed_of(o)->ttls, field, at_ms);
+}
+
+static int64_t hash_next_expiry(const struct obj *o)
+{
+    return is_timed(o) ? ttls_first(&timed_of(o)->ttls)->at : -1;
+}
+
+static size_t hash_expire(struct obj *o, int64_t now, size_t most, void (*gone)(void *arg, struct slice name), void *arg,
+                          size_t *left)
+{
+    size_t due = is_timed(o) ? ttls_due(&timed_of(o)->ttls, now) : 0;
+    *left = hash_len(o) - due;
+    if (*left == 0)
+        return due;
+    size_t n = due < most ? due : most;
+    struct buf name = {0}; /* the entry's own name dies in the middle of the removal */
+    for (size_t i = 0; i < n; i++) {
+        struct slice first = ttl_name(ttls_first(&timed_of(o)->ttls));
+        buf_clear(&name);
+        buf_add(&name, first.p, first.len);
+        gone(arg, buf_slice(&name));
+        hash_del(o, buf_slice(&name));
+    }
+    buf_release(&name);
+    return due;
 }
 
 /* --- many fields --- */
@@ -190,15 +310,15 @@ void hash_iter_begin(struct hash_iter *it, const struct obj *o)
 {
     it->o = o;
     it->at = NULL;
-    if (o->enc == ENC_HASHTABLE)
+    if (hash_is_table(o))
         dict_iter_begin(&it->dict, table_of(o));
     else
-        it->at = listpack_first(o->v.ptr);
+        it->at = listpack_first(fields_of(o));
 }
 
 bool hash_iter_next(struct hash_iter *it)
 {
-    if (it->o->enc == ENC_HASHTABLE) {
+    if (hash_is_table(it->o)) {
         const struct entry *e = dict_iter_next(&it->dict);
         if (!e)
             return false;
@@ -208,16 +328,17 @@ bool hash_iter_next(struct hash_iter *it)
     }
     if (!it->at)
         return false;
+    const uint8_t *lp = fields_of(it->o);
     it->field = listpack_str(it->at, it->ftmp);
-    it->at = listpack_next(it->o->v.ptr, it->at);
+    it->at = listpack_next(lp, it->at);
     it->value = listpack_str(it->at, it->vtmp);
-    it->at = listpack_next(it->o->v.ptr, it->at);
+    it->at = listpack_next(lp, it->at);
     return true;
 }
 
 void hash_iter_end(struct hash_iter *it)
 {
-    if (it->o->enc == ENC_HASHTABLE)
+    if (hash_is_table(it->o))
         dict_iter_end(&it->dict);
 }
 
@@ -236,7 +357,7 @@ uint64_t hash_scan(struct obj *o, uint64_t cursor, void (*fn)(void *arg, struct 
                    void *arg)
 {
     struct scan s = {fn, arg};
-    if (o->enc == ENC_HASHTABLE)
+    if (hash_is_table(o))
         return dict_scan(table_of(o), cursor, scan_entry, &s);
     struct hash_iter it;
     for (hash_iter_begin(&it, o); hash_iter_next(&it);)
@@ -248,35 +369,43 @@ uint64_t hash_scan(struct obj *o, uint64_t cursor, void (*fn)(void *arg, struct 
 void hash_random(struct obj *o, struct rng *r, struct slice *field, struct slice *value, char ftmp[NUM_I64_MAX],
                  char vtmp[NUM_I64_MAX])
 {
-    if (o->enc == ENC_HASHTABLE) {
+    if (hash_is_table(o)) {
         const struct entry *e = dict_random(table_of(o), r);
         *field = entry_field(e);
         *value = entry_value(e);
         return;
     }
-    const uint8_t *at = listpack_seek(o->v.ptr, (long)rng_below(r, hash_len(o)) * 2);
+    const uint8_t *lp = fields_of(o), *at = listpack_seek(lp, (long)rng_below(r, hash_len(o)) * 2);
     *field = listpack_str(at, ftmp);
-    *value = listpack_str(listpack_next(o->v.ptr, at), vtmp);
+    *value = listpack_str(listpack_next(lp, at), vtmp);
 }
 
 /* --- what the keyspace and persistence need --- */
 
 static void hash_free(uint8_t enc, void *ptr)
 {
-    if (enc == ENC_HASHTABLE)
+    if (enc == ENC_HASHTABLE_EX || enc == ENC_LISTPACK_EX) {
+        struct timed *t = ptr;
+        hash_free(enc == ENC_HASHTABLE_EX ? ENC_HASHTABLE : ENC_LISTPACK, t->fields);
+        ttls_release(&t->ttls);
+    } else if (enc == ENC_HASHTABLE) {
         dict_release(ptr);
+    }
     mem_free(ptr);
 }
 
 static size_t hash_effort(uint8_t enc, const void *ptr)
 {
+    if (enc == ENC_HASHTABLE_EX)
+        ptr = ((const struct timed *)ptr)->fields, enc = ENC_HASHTABLE;
     return enc == ENC_HASHTABLE ? dict_count(ptr) : 1;
 }
 
 static size_t hash_size(const struct obj *o, int samples)
 {
-    if (o->enc == ENC_LISTPACK)
-        return mem_size(o->v.ptr);
+    size_t extra = is_timed(o) ? mem_size(o->v.ptr) + ttls_bytes(&timed_of(o)->ttls) : 0;
+    if (!hash_is_table(o))
+        return mem_size(fields_of(o)) + extra;
     struct dict *d = table_of(o);
     struct dict_iter it;
     size_t seen = 0, bytes = 0;
@@ -285,38 +414,93 @@ static size_t hash_size(const struct obj *o, int samples)
         bytes += mem_size(e);
     dict_iter_end(&it);
     double each = seen ? (double)bytes / (double)seen : 0;
-    return mem_size(d) + dict_bytes(d) + (size_t)(each * (double)dict_count(d));
+    return extra + mem_size(d) + dict_bytes(d) + (size_t)(each * (double)dict_count(d));
 }
 
 static int hash_copy(const struct obj *o, struct value *out, struct err *err)
 {
-    if (o->enc == ENC_LISTPACK) {
-        *out = value_container(OBJ_HASH, ENC_LISTPACK, listpack_dup(o->v.ptr));
-        return 0;
+    struct obj copy = {.type = OBJ_HASH, .enc = ENC_LISTPACK};
+    if (hash_is_table(o)) {
+        struct dict *d = table_make(hash_len(o));
+        struct hash_iter it;
+        for (hash_iter_begin(&it, o); hash_iter_next(&it);)
+            dict_add(d, entry_make(it.field, it.value));
+        hash_iter_end(&it);
+        copy.v.ptr = d;
+        copy.enc = ENC_HASHTABLE;
+    } else {
+        copy.v.ptr = listpack_dup(fields_of(o));
     }
-    struct dict *d = table_make(hash_len(o));
-    struct hash_iter it;
-    for (hash_iter_begin(&it, o); hash_iter_next(&it);)
-        dict_add(d, entry_make(it.field, it.value));
-    hash_iter_end(&it);
-    *out = value_container(OBJ_HASH, ENC_HASHTABLE, d);
+    const struct timed *t = timed_of(o);
+    for (size_t i = 0; t && i < ttls_count(&t->ttls); i++)
+        hash_set_expiry(&copy, ttl_name(t->ttls.heap[i]), t->ttls.heap[i]->at);
+    *out = value_container(OBJ_HASH, (enum obj_enc)copy.enc, copy.v.ptr);
     return 0;
 }
 
+/* --- payloads; a hash with expiries has forms of its own --- */
+
 static uint8_t hash_rdb_type(const struct obj *o)
 {
-    return o->enc == ENC_LISTPACK ? RDB_HASH_LISTPACK : RDB_HASH;
+    if (is_timed(o))
+        return hash_is_table(o) ? RDB_HASH_TIMED : RDB_HASH_LISTPACK_TIMED;
+    return hash_is_table(o) ? RDB_HASH : RDB_HASH_LISTPACK;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct ttl *x = *(struct ttl *const *)a, *y = *(struct ttl *const *)b;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* Redis keeps field, value, time in one listpack: what expires first comes first, what never does (time 0) last. */
+static void save_timed_listpack(const struct obj *o, struct rdb_out *to)
+{
+    const struct ttls *t = &timed_of(o)->ttls;
+    size_t n = ttls_count(t);
+    struct ttl **order = mem_dup(t->heap, n * sizeof *order);
+    uint8_t *lp = listpack_create(0);
+    struct hash_iter it;
+    qsort(order, n, sizeof *order, by_time);
+    for (size_t i = 0; i < n; i++) {
+        struct slice value = {0};
+        char tmp[NUM_I64_MAX];
+        hash_get(o, ttl_name(order[i]), &value, tmp);
+        listpack_append(&lp, ttl_name(order[i]));
+        listpack_append(&lp, value);
+        listpack_append_int(&lp, order[i]->at);
+    }
+    for (hash_iter_begin(&it, o); hash_iter_next(&it);)
+        if (hash_expiry(o, it.field) < 0) {
+            listpack_append(&lp, it.field);
+            listpack_append(&lp, it.value);
+            listpack_append_int(&lp, 0);
+        }
+    hash_iter_end(&it);
+    rdb_put_str(to, slice_of((const char *)lp, listpack_bytes(lp)));
+    mem_free(lp);
+    mem_free(order);
 }
 
 static void hash_save(const struct obj *o, struct rdb_out *to)
 {
-    if (o->enc == ENC_LISTPACK) {
-        rdb_put_str(to, slice_of(o->v.ptr, listpack_bytes(o->v.ptr)));
+    int64_t first = hash_next_expiry(o);
+    if (is_timed(o))
+        rdb_put_u64(to, (uint64_t)first);
+    if (!hash_is_table(o)) {
+        if (is_timed(o))
+            save_timed_listpack(o, to);
+        else
+            rdb_put_str(to, slice_of(o->v.ptr, listpack_bytes(o->v.ptr)));
         return;
     }
     struct hash_iter it;
     rdb_put_len(to, hash_len(o));
     for (hash_iter_begin(&it, o); hash_iter_next(&it);) {
+        if (is_timed(o)) { /* counted from the first one, and from 1: 0 is never */
+            int64_t at = hash_expiry(o, it.field);
+            rdb_put_len(to, at < 0 ? 0 : (uint64_t)(at - first + 1));
+        }
         rdb_put_str(to, it.field);
         rdb_put_str(to, it.value);
     }
@@ -361,16 +545,18 @@ static int load_listpack(struct rdb_in *from, struct obj *tmp, struct err *err)
     return 0;
 }
 
-static int load_pairs(struct rdb_in *from, struct obj *tmp, struct err *err)
+/* The fields of a hash one by one: `times` the form has an expiry before each, counted from `base`. */
+static int load_pairs(struct rdb_in *from, struct obj *tmp, bool times, uint64_t base, struct err *err)
 {
     uint64_t n = rdb_get_len(from);
-    if (n == 0 || !rdb_fits(from, n, 2))
+    if (n == 0 || !rdb_fits(from, n, times ? 3 : 2))
         return err_set(err, ERR_GENERIC, "a hash that is empty or claims more fields than there are bytes");
     if (n > (uint64_t)max_entries)
         to_table(tmp);
     struct buf field = {0};
     int rc = 0;
     for (uint64_t i = 0; i < n && rc == 0; i++) {
+        uint64_t at = times ? rdb_get_len(from) : 0;
         struct slice f = rdb_get_str(from);
         buf_clear(&field); /* the next get may overwrite where f lies */
         buf_add(&field, f.p, f.len);
@@ -379,25 +565,64 @@ static int load_pairs(struct rdb_in *from, struct obj *tmp, struct err *err)
             rc = err_set(err, ERR_GENERIC, "a hash that ends too early");
         else if (!hash_set(tmp, buf_slice(&field), v))
             rc = err_set(err, ERR_GENERIC, "a hash with the same field twice");
+        else if (at && (at > HASH_EXPIRY_MAX || (at += base) > HASH_EXPIRY_MAX))
+            rc = err_set(err, ERR_GENERIC, "a hash with an expiry that is out of range");
+        else if (at)
+            hash_set_expiry(tmp, buf_slice(&field), (int64_t)at);
     }
     buf_release(&field);
     return rc;
 }
 
+/* Field, value, time; built anew as a hash of ours. */
+static int load_timed_listpack(struct rdb_in *from, struct obj *tmp, struct err *err)
+{
+    struct slice s = rdb_get_str(from);
+    if (from->bad || !listpack_valid(s.p, s.len))
+        return err_set(err, ERR_GENERIC, "a hash whose listpack is damaged");
+    const uint8_t *lp = (const uint8_t *)s.p;
+    size_t n = listpack_count(lp);
+    if (n == 0 || n % 3)
+        return err_set(err, ERR_GENERIC, "a hash that is empty or has a field without value and time");
+    if (n / 3 > (uint64_t)max_entries || n / 3 > 512) /* a table finds a field that comes twice in linear time */
+        to_table(tmp);
+    for (const uint8_t *f = listpack_first(lp), *v, *t; f; f = listpack_next(lp, t)) {
+        char ftmp[NUM_I64_MAX], vtmp[NUM_I64_MAX];
+        int64_t at;
+        v = listpack_next(lp, f);
+        t = listpack_next(lp, v);
+        if (!hash_set(tmp, listpack_str(f, ftmp), listpack_str(v, vtmp)))
+            return err_set(err, ERR_GENERIC, "a hash with the same field twice");
+        if (!listpack_int(t, &at) || at < 0 || (uint64_t)at > HASH_EXPIRY_MAX)
+            return err_set(err, ERR_GENERIC, "a hash with an expiry that is out of range");
+        if (at)
+            hash_set_expiry(tmp, listpack_str(f, ftmp), at);
+    }
+    return 0;
+}
+
 static int hash_load(uint8_t rdb_type, struct rdb_in *from, struct value *out, struct err *err)
 {
-    struct obj tmp = {.type = OBJ_HASH, .enc = ENC_HASHTABLE};
+    struct obj tmp = {.type = OBJ_HASH, .enc = rdb_type == RDB_HASH_LISTPACK ? ENC_HASHTABLE : ENC_LISTPACK};
+    uint64_t base = 0;
     int rc;
-    if (rdb_type == RDB_HASH_LISTPACK) {
-        tmp.v.ptr = table_make(0);
+    tmp.v.ptr = rdb_type == RDB_HASH_LISTPACK ? (void *)table_make(0) : listpack_create(0);
+    if (rdb_type == RDB_HASH_TIMED || rdb_type == RDB_HASH_LISTPACK_TIMED)
+        base = rdb_get_u64(from); /* the earliest expiry, one past the latest possible when there is none */
+    if (rdb_type == RDB_HASH_LISTPACK)
         rc = load_listpack(from, &tmp, err);
-    } else if (rdb_type == RDB_HASH) {
-        tmp.enc = ENC_LISTPACK;
-        tmp.v.ptr = listpack_create(0);
-        rc = load_pairs(from, &tmp, err);
-    } else {
-        return err_set(err, ERR_GENERIC, "a hash in the form %u, which is of a Redis before 7.0", rdb_type);
-    }
+    else if (rdb_type == RDB_HASH)
+        rc = load_pairs(from, &tmp, false, 0, err);
+    else if (rdb_type == RDB_HASH_TIMED && base > HASH_EXPIRY_MAX + 1)
+        rc = err_set(err, ERR_GENERIC, "a hash with an expiry that is out of range");
+    else if (rdb_type == RDB_HASH_TIMED)
+        rc = load_pairs(from, &tmp, true, base - 1, err);
+    else if (rdb_type == RDB_HASH_TIMED_RC)
+        rc = load_pairs(from, &tmp, true, 0, err);
+    else if (rdb_type == RDB_HASH_LISTPACK_TIMED || rdb_type == RDB_HASH_LISTPACK_TIMED_RC)
+        rc = load_timed_listpack(from, &tmp, err);
+    else
+        rc = err_set(err, ERR_GENERIC, "a hash in the form %u, which is unknown", rdb_type);
     if (rc < 0)
         hash_free(tmp.enc, tmp.v.ptr);
     else
@@ -412,6 +637,9 @@ static void hash_digest(const struct obj *o, uint8_t sha[20])
         uint8_t member[20] = {0};
         digest_mix(member, it.field);
         digest_mix(member, it.value);
+        int64_t at = hash_expiry(o, it.field);
+        if (at >= 0)
+            digest_mix(member, slice_of((const char *)&at, sizeof at));
         digest_xor_member(sha, member);
     }
     hash_iter_end(&it);
@@ -419,7 +647,7 @@ static void hash_digest(const struct obj *o, uint8_t sha[20])
 
 static const struct dict *hash_table(const struct obj *o)
 {
-    return o->enc == ENC_HASHTABLE ? o->v.ptr : NULL;
+    return hash_is_table(o) ? fields_of(o) : NULL;
 }
 
 const struct type_ops hash_ops = {
@@ -434,4 +662,6 @@ const struct type_ops hash_ops = {
     .digest = hash_digest,
     .effort = hash_effort,
     .members = hash_table,
+    .next_expiry = hash_next_expiry,
+    .expire = hash_expire,
 };

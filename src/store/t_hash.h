@@ -19,8 +19,17 @@ struct value hash_new(void); /* empty, to be given to db_add */
 
 size_t hash_len(const struct obj *o);
 bool hash_get(const struct obj *o, struct slice field, struct slice *value, char tmp[NUM_I64_MAX]);
-bool hash_set(struct obj *o, struct slice field, struct slice value); /* true: the field is new */
+bool hash_set(struct obj *o, struct slice field, struct slice value); /* true: the field is new; it never expires */
+bool hash_update(struct obj *o, struct slice field, struct slice value); /* the same, but a field's expiry stays */
 bool hash_del(struct obj *o, struct slice field);                     /* false: there was none */
+
+bool hash_is_table(const struct obj *o);
+
+/* Expiries of fields, milliseconds since 1970; -1: never. The field exists. What is due is not hidden here: the keyspace
+ * removes it when the key is looked up, see type_ops.expire. After a change of expiries: db_timed. */
+#define HASH_EXPIRY_MAX ((1ULL << 48) - 1) /* Redis's room for one in memory; commands take a fourth of it */
+int64_t hash_expiry(const struct obj *o, struct slice field);
+void hash_set_expiry(struct obj *o, struct slice field, int64_t at_ms);
 
 /* Everything, in no particular order: for (hash_iter_begin(&it, o); hash_iter_next(&it);) ... it.field, it.value ...;
  * hash_iter_end(&it). The hash must not change meanwhile. */
