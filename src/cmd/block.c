@@ -18,12 +18,13 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "cmd/call.h"
+#include "cmd/dispatch.h"
+#include "cmd/push.h"
 
 struct queue {
     struct list places, ready_link;
     bool ready;
     int db;
-    int told_gone; /* how many of its calls want to be tried also when the key is gone */
     uint32_t len;
     char key[];
 };
@@ -182,7 +183,6 @@ static struct call *leave(struct waiter *w)
     struct call *c = w->call;
     for (int i = 0; i < w->n; i++) {
         list_del(&w->places[i].link);
-        w->places[i].queue->told_gone -= (c->flags & CALL_TOLD_GONE) != 0;
         queue_drop_if_idle(w->places[i].queue);
     }
     if (w->deadline_ms)
@@ -223,7 +223,6 @@ void call_block(struct call *c, const struct slice *keys, int n, int64_t timeout
         struct place *p = &w->places[w->n++];
         *p = (struct place){.queue = q, .waiter = w, .seen = clock_of_turns};
         list_add_tail(&q->places, &p->link);
-        q->told_gone += (c->flags & CALL_TOLD_GONE) != 0;
     }
     list_add_tail(&waiters, &w->all);
     waiting++;
@@ -299,6 +298,21 @@ static struct place *next_untried(struct queue *q, struct list *at, uint64_t tur
     return NULL;
 }
 
+/* Tries one call. What is pushed to its client meanwhile (LMOVE pushes to a list that it has cached) comes after the
+ * reply. */
+static bool serve(struct waiter *w)
+{
+    struct client *c = w->call->client, *outer = dispatch_current(c);
+    bool held = c && push_hold(c);
+    bool served = w->retry(w->call);
+    if (served)
+        call_resume(leave(w));
+    if (held)
+        push_release(c);
+    dispatch_current(outer);
+    return served;
+}
+
 /* Tries everybody in one queue, once. Resuming a call may run its client's next commands, which may end any other wait or
  * block again, so after it the queue is looked up anew. It must follow the retry at once: it emits the call's effects. */
 static void serve_queue(struct queue *q)
@@ -312,14 +326,10 @@ static void serve_queue(struct queue *q)
         struct waiter *w = p->waiter;
         p->seen = turn;
         at = &p->link;
-        bool gone = !db_peek(w->call->db, key);
-        if (gone && !q->told_gone)
+        if (!db_peek(w->call->db, key))
             break;
-        if (gone && !(w->call->flags & CALL_TOLD_GONE))
+        if (!serve(w))
             continue;
-        if (!w->retry(w->call))
-            continue;
-        call_resume(leave(w));
         q = dict_find(&dbs[id], key);
         at = q ? &q->places : NULL;
     }

@@ -8,16 +8,27 @@
 #include "cmd/call_park.h"
 #include "cmd/durable.h"
 #include "cmd/multi.h"
+#include "cmd/tracking.h"
 
 static struct list clients = {&clients, &clients};
 static size_t connected;
 static uint64_t next_id = 1;
+static struct dict by_id;
 static struct store *store;
 static struct pubsub *pubsub;
+
+static struct slice id_key(const void *e)
+{
+    const struct client *c = e;
+    return slice_of((const char *)&c->id, sizeof c->id);
+}
+
+static const struct dict_type by_id_type = {.key = id_key};
 
 void clients_boot(struct store *s)
 {
     store = s;
+    dict_init(&by_id, &by_id_type);
     pubsub = pubsub_create();
 }
 
@@ -36,11 +47,13 @@ struct client *client_create(struct conn *conn)
     c->last_ms = clock_mono_ms();
     list_init(&c->link);
     list_init(&c->hold_link);
+    list_init(&c->pause_link);
     if (conn) {
         c->id = next_id++;
         c->reply.out = conn_out(conn);
         client_set_user(c, users_default(), users_default_open());
         list_add_tail(&clients, &c->link);
+        dict_add(&by_id, c);
         connected++;
     } else {
         c->flags = CLIENT_INTERNAL;
@@ -63,13 +76,18 @@ void client_destroy(struct client *c)
 {
     if (!c)
         return;
-    if (c->conn)
+    if (c->conn) {
         connected--;
+        dict_remove(&by_id, id_key(c));
+    }
     c->conn = NULL;
     if (c->parked)
         call_orphan(c->parked);
     multi_release(c);
     pubsub_sub_destroy(c->sub);
+    tracking_stop(c);
+    list_del(&c->pause_link);
+    buf_release(&c->later);
     list_del(&c->link);
     list_del(&c->hold_link);
     user_unref(c->user);
@@ -81,12 +99,7 @@ void client_destroy(struct client *c)
 
 struct client *client_by_id(uint64_t id)
 {
-    list_each (l, &clients) {
-        struct client *c = list_entry(l, struct client, link);
-        if (c->id == id)
-            return c;
-    }
-    return NULL;
+    return dict_find(&by_id, slice_of((const char *)&id, sizeof id));
 }
 
 size_t client_count(void)
@@ -116,8 +129,15 @@ static void flags_text(const struct client *c, char *to)
         to[n++] = 'O';
     if (c->flags & CLIENT_MULTI)
         to[n++] = 'x';
-    if (c->parked)
+    if (c->parked || (c->flags & CLIENT_PAUSED))
         to[n++] = 'b';
+    if (c->tracking) {
+        to[n++] = 't';
+        if (c->tracking->flags & TRACKING_BROKEN)
+            to[n++] = 'R';
+        if (c->tracking->flags & TRACKING_BCAST)
+            to[n++] = 'B';
+    }
     if (c->flags & CLIENT_DIRTY_CAS)
         to[n++] = 'd';
     if (c->flags & CLIENT_CLOSE_SOON)
@@ -151,7 +171,8 @@ void client_line(const struct client *c, struct buf *to)
              c->sub ? pubsub_count(c->sub, PUBSUB_CHANNEL) : 0, c->sub ? pubsub_count(c->sub, PUBSUB_PATTERN) : 0,
              c->sub ? pubsub_count(c->sub, PUBSUB_SHARD) : 0, multi_queued(c), multi_watched(c), qbuf, out, out);
     buf_addf(to,
-             " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
-             out, out, sizeof *c + qbuf + out, c->last_cmd ? c->last_cmd : "NULL", c->user ? c->user->name.p : "(superuser)", c->reply.resp,
+             " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s",
+             out, out, sizeof *c + qbuf + out, c->last_cmd ? c->last_cmd : "NULL", c->user ? c->user->name.p : "(superuser)",
+             c->tracking ? (long long)c->tracking->redirect : -1LL, c->reply.resp,
              c->lib_name ? c->lib_name : "", c->lib_ver ? c->lib_ver : "");
 }

@@ -26,6 +26,8 @@ enum client_flags {
     CLIENT_NO_TOUCH = 1 << 8,
     CLIENT_MONITOR = 1 << 9,
     CLIENT_INTERNAL = 1 << 10,
+    CLIENT_REPLYING = 1 << 11,   /* in the middle of a command: pushes to it wait in `later` (cmd/push.h) */
+    CLIENT_PAUSED = 1 << 12,     /* its next command waits for the end of CLIENT PAUSE */
     CLIENT_SCRIPT = 1 << 24,     /* the one that runs what scripts call */
 };
 
@@ -46,6 +48,9 @@ struct client {
     struct call *parked;             /* the call that waits, NULL: none */
     struct multi *multi;             /* queued commands and watched keys; NULL: none ever */
     struct pubsub_sub *sub;          /* subscriptions; NULL: none */
+    struct tracking *tracking;       /* client-side caching; NULL: off */
+    struct buf later;                /* pushes that wait for the end of a reply */
+    struct list pause_link;          /* among those that wait for the end of CLIENT PAUSE */
     uint64_t hold_lsn;               /* replies leave when the journal has synced this far; 0: nothing is held */
     uint64_t hold_write_lsn;         /* of that, what its own writes need */
     struct list hold_link;

@@ -93,6 +93,8 @@ struct cmd {
     const char *key_spec;
     /* For a key whose use depends on options (variable_flags): its enum key_use bits. NULL: key_spec tells. */
     unsigned (*key_use)(int argc, const struct slice *argv, int at);
+    /* For CMD_MAY_REPLICATE: true when it will change nothing with these arguments (a script that says so). NULL: it may. */
+    bool (*harmless)(int argc, const struct slice *argv);
     enum cmd_channels channels;
     const char *syntax; /* arguments, see above; "" for none */
     const char *summary;

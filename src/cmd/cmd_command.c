@@ -17,7 +17,7 @@ static void flags_reply(struct reply *r, const struct cmd *cmd)
         {CMD_WRITE, "write"},       {CMD_READONLY, "readonly"}, {CMD_DENYOOM, "denyoom"},   {CMD_ADMIN, "admin"},
         {CMD_PUBSUB, "pubsub"},     {CMD_NOSCRIPT, "noscript"}, {CMD_BLOCKING, "blocking"}, {CMD_LOADING, "loading"},
         {CMD_STALE, "stale"},       {CMD_FAST, "fast"},         {CMD_NO_AUTH, "no_auth"},   {CMD_NO_MULTI, "no_multi"},
-        {CMD_MOVABLEKEYS, "movablekeys"}, {CMD_SKIP_SLOWLOG, "skip_slowlog"},
+        {CMD_MAY_REPLICATE, "may_replicate"}, {CMD_MOVABLEKEYS, "movablekeys"}, {CMD_SKIP_SLOWLOG, "skip_slowlog"},
         {CMD_ALLOW_BUSY, "allow_busy"},   {CMD_SKIP_MONITOR, "skip_monitor"},
         {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
     };

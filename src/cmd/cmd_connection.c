@@ -5,11 +5,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cmd/block.h"
+#include "cmd/cmd_client.h"
 #include "cmd/client.h"
 #include "cmd/dispatch.h"
 #include "cmd/families.h"
 #include "cmd/multi.h"
 #include "cmd/permission.h"
+#include "cmd/tracking.h"
 
 /* > PING
  * < PONG
@@ -177,6 +179,7 @@ static void reset(struct call *c)
                             CLIENT_NO_TOUCH | CLIENT_MONITOR);
     pubsub_sub_destroy(k->sub);
     k->sub = NULL;
+    tracking_stop(k);
     if (k->conn)
         conn_set_pubsub(k->conn, false);
     k->db = &c->db->store->dbs[0];
@@ -454,6 +457,25 @@ static const struct cmd client_subs[] = {
     {.name = "no-touch", .run = client_no_touch, .arity = 3, .flags = CONN_FLAGS, .acl = ACL_CONNECTION,
      .syntax = "(ON|OFF)", .summary = "Whether this connection's reads count as uses of keys.", .since = "7.2.0",
      .complexity = "O(1)"},
+    {.name = "tracking", .run = client_tracking, .arity = -3, .flags = CONN_FLAGS, .acl = ACL_CONNECTION,
+     .syntax = "(ON|OFF) [REDIRECT client-id] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+     .summary = "Says when keys change that this connection has read.", .since = "6.0.0",
+     .complexity = "O(1). Some options may introduce additional complexity."},
+    {.name = "caching", .run = client_caching, .arity = 3, .flags = CONN_FLAGS, .acl = ACL_CONNECTION,
+     .syntax = "(YES|NO)", .summary = "Whether the keys that the next command reads are cached by the client.",
+     .since = "6.0.0", .complexity = "O(1)"},
+    {.name = "getredir", .run = client_getredir, .arity = 2, .flags = CONN_FLAGS, .acl = ACL_CONNECTION, .syntax = "",
+     .summary = "The connection that gets the invalidations of this one.", .since = "6.0.0", .complexity = "O(1)"},
+    {.name = "trackinginfo", .run = client_trackinginfo, .arity = 2, .flags = CONN_FLAGS, .acl = ACL_CONNECTION,
+     .syntax = "", .summary = "How this connection tracks.", .since = "6.2.0", .complexity = "O(1)"},
+    {.name = "pause", .run = client_pause, .arity = -3, .flags = CONN_FLAGS | CMD_ADMIN,
+     .acl = ACL_CONNECTION | ACL_DANGEROUS, .syntax = "timeout [WRITE|ALL]",
+     .summary = "Lets the commands of all clients wait for a while.", .since = "3.0.0", .complexity = "O(1)"},
+    {.name = "unpause", .run = client_unpause, .arity = 2, .flags = CONN_FLAGS | CMD_ADMIN,
+     .acl = ACL_CONNECTION | ACL_DANGEROUS, .syntax = "", .summary = "Ends a pause.", .since = "6.2.0",
+     .complexity = "O(N) where N is the clients that wait"},
+    {.name = "help", .run = client_help, .arity = 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
+     .syntax = "", .summary = "The subcommands of CLIENT.", .since = "5.0.0", .complexity = "O(1)"},
 };
 
 static const struct cmd rows[] = {

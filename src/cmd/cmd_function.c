@@ -495,6 +495,12 @@ void function_boot(void)
 
 /* ---- rows ---- */
 
+static bool fcall_harmless(int argc, const struct slice *argv)
+{
+    const struct function *f = function_find(&libraries, argv[1]);
+    return f && (f->flags & SCRIPT_NO_WRITES);
+}
+
 #define FCALL (CMD_NOSCRIPT | CMD_STALE | CMD_SKIP_MONITOR | CMD_NO_MANDATORY_KEYS | CMD_MOVABLEKEYS)
 #define CHANGES (CMD_WRITE | CMD_NOSCRIPT)
 
@@ -526,7 +532,8 @@ static const struct cmd subs[] = {
 };
 
 static const struct cmd rows[] = {
-    {.name = "fcall", .run = fcall, .arity = -3, .flags = FCALL, .acl = ACL_SCRIPTING, .keys = script_key_positions,
+    {.name = "fcall", .run = fcall, .arity = -3, .flags = FCALL | CMD_MAY_REPLICATE, .acl = ACL_SCRIPTING,
+     .keys = script_key_positions, .harmless = fcall_harmless,
      .key_spec = "RW access update @2 keynum 0 1 1", .syntax = "function numkeys [key...] [arg...]",
      .summary = "Calls a function.", .since = "7.0.0", .complexity = "Depends on the function."},
     {.name = "fcall_ro", .run = fcall_ro, .arity = -3, .flags = FCALL | CMD_READONLY, .acl = ACL_SCRIPTING,

@@ -341,6 +341,20 @@ void eval_boot(void)
 
 /* ---- rows ---- */
 
+static bool eval_harmless(int argc, const struct slice *argv)
+{
+    unsigned flags;
+    size_t skip;
+    struct err err;
+    return script_header(argv[1], &flags, &skip, &err) == 0 && (flags & SCRIPT_NO_WRITES);
+}
+
+static bool evalsha_harmless(int argc, const struct slice *argv)
+{
+    const struct script *s = argv[1].len == SHA1_HEX ? dict_find(&scripts, argv[1]) : NULL;
+    return s && (s->flags & SCRIPT_NO_WRITES);
+}
+
 #define EVAL (CMD_NOSCRIPT | CMD_STALE | CMD_SKIP_MONITOR | CMD_NO_MANDATORY_KEYS | CMD_MOVABLEKEYS)
 #define COST "Depends on the script."
 
@@ -365,10 +379,12 @@ static const struct cmd subs[] = {
 };
 
 static const struct cmd rows[] = {
-    {.name = "eval", .run = eval, .arity = -3, .flags = EVAL, .acl = ACL_SCRIPTING, .keys = script_key_positions,
+    {.name = "eval", .run = eval, .arity = -3, .flags = EVAL | CMD_MAY_REPLICATE, .acl = ACL_SCRIPTING,
+     .keys = script_key_positions, .harmless = eval_harmless,
      .key_spec = "RW access update @2 keynum 0 1 1",
      .syntax = "script numkeys [key...] [arg...]", .summary = "Runs a script.", .since = "2.6.0", .complexity = COST},
-    {.name = "evalsha", .run = evalsha, .arity = -3, .flags = EVAL, .acl = ACL_SCRIPTING, .keys = script_key_positions,
+    {.name = "evalsha", .run = evalsha, .arity = -3, .flags = EVAL | CMD_MAY_REPLICATE, .acl = ACL_SCRIPTING,
+     .keys = script_key_positions, .harmless = evalsha_harmless,
      .key_spec = "RW access update @2 keynum 0 1 1",
      .syntax = "sha1 numkeys [key...] [arg...]", .summary = "Runs a script that is kept, by its SHA-1.",
      .since = "2.6.0", .complexity = COST},

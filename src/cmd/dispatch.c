@@ -14,13 +14,19 @@
 #include "cmd/monitor.h"
 #include "cmd/multi.h"
 #include "cmd/notify.h"
+#include "cmd/pause.h"
 #include "cmd/permission.h"
 #include "cmd/push.h"
+#include "cmd/script.h"
 #include "cmd/slowlog.h"
+#include "cmd/tracking.h"
+#include "store/evict.h"
 
 struct dispatch_stats dispatch_stats;
 struct dispatch_gates dispatch_gates;
 static struct store *store;
+static struct client *current; /* on whose behalf things happen now; NULL: nobody's, or the server's */
+static bool by_itself;         /* the next key that is touched went for its time or for memory */
 
 struct store *dispatch_store(void)
 {
@@ -33,6 +39,9 @@ static void on_touched(void *arg, struct db *db, struct slice key)
 {
     multi_touched(db, key);
     block_touched(db, key);
+    if (tracking_clients)
+        tracking_changed(by_itself ? NULL : current, key);
+    by_itself = false;
 }
 
 static void on_notify(void *arg, enum notify_class cls, const char *event, struct slice key, int db)
@@ -43,6 +52,7 @@ static void on_notify(void *arg, enum notify_class cls, const char *event, struc
 static void on_expired(void *arg, struct db *db, struct slice key, bool evicted)
 {
     effects_add(db->id, 2, (struct slice[]){SLICE("DEL"), key});
+    by_itself = true;
 }
 
 /* A few hundred names a command: what expires at once may be any number. */
@@ -61,6 +71,8 @@ static void on_flushed(void *arg, struct db *db)
 {
     multi_flushed(db);
     block_flushed(db);
+    if (tracking_clients)
+        tracking_flushed();
 }
 
 void dispatch_boot(struct store *s)
@@ -221,6 +233,8 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
     e->cmd->run(&call);
     if (!(e->cmd->flags & CMD_SKIP_MONITOR))
         monitor_show(c, e->cmd, argc, argv);
+    if (tracking_clients && current)
+        tracking_ran(current, e, argc, argv, flags & CALL_SCRIPT);
     if (!(call.flags & CALL_PARKED))
         dispatch_after(&call, e, dirty);
     effects_end();
@@ -250,6 +264,8 @@ void dispatch_after(struct call *c, struct cmd_entry *e, uint64_t dirty_before)
         latency_command(e, us);
     dispatch_stats.commands++;
     if (c->flags & CALL_PARKED) {
+        if (c->client && tracking_clients)
+            tracking_ran(c->client, e, c->argc, c->argv, false);
         if (c->client && dispatch_gates.after_write)
             dispatch_gates.after_write(c->client, cmd);
         block_serve();
@@ -262,6 +278,44 @@ static bool is_subscription(const struct cmd *cmd)
     return (cmd->flags & CMD_PUBSUB) && (cmd->flags & CMD_SUBSCRIBED);
 }
 
+/* CLIENT CACHING is for the next command or transaction; other CLIENT commands may come between. */
+static void end_caching(struct client *c, const struct cmd_entry *e)
+{
+    if (!(c->flags & CLIENT_MULTI) && !(e && e->parent && slice_is(slice_str(e->parent->name), "client")))
+        c->tracking->flags &= ~(unsigned)TRACKING_CACHING;
+}
+
+static unsigned flags_to_pause(const struct client *c, const struct cmd *cmd, int argc, const struct slice *argv)
+{
+    unsigned own = pause_flags(cmd, argc, argv);
+    return own == cmd->flags ? flags_to_check(c, cmd) : own;
+}
+
+/* What was pushed to the client before its command runs (keys that were evicted for it) goes before the reply. Returns
+ * where that reply begins. */
+static size_t early_pushes(struct client *c, size_t before)
+{
+    if (!c->later.len)
+        return before;
+    push_early(c);
+    return c->reply.out->len;
+}
+
+/* Whoever comes first makes the room that others have used; a script is not disturbed. */
+static void keep_limits(void)
+{
+    if (evict_maxmemory && !script_running())
+        evict_make_room(store, NULL);
+    tracking_limit();
+}
+
+struct client *dispatch_current(struct client *c)
+{
+    struct client *before = current;
+    current = c;
+    return before;
+}
+
 void dispatch_request(struct client *c, const struct resp_request *r)
 {
     int argc = r->argc;
@@ -271,17 +325,28 @@ void dispatch_request(struct client *c, const struct resp_request *r)
     c->commands++;
     if (c->flags & CLIENT_REPLY_SKIP_NEXT)
         c->flags = (c->flags & ~CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP;
-    size_t before = c->reply.out->len;
     bool held = push_hold(c);
+    struct client *outer = dispatch_current(c->conn ? c : current);
+    size_t before = c->reply.out->len;
     struct cmd_entry *e = lookup(c, argc, argv, r->what);
+    if (tracking_clients || evict_maxmemory)
+        keep_limits();
     if (!e || (may_be_refused(c, e->cmd) && !admit(c, e, argc, argv))) {
         refuse(c, e);
         if (slice_is(argv[0], "exec"))
             multi_abort(c, before);
+    } else if (pause_mode != PAUSE_OFF && pause_holds(c, flags_to_pause(c, e->cmd, argc, argv))) {
+        c->commands--;
+        if (held)
+            push_release(c);
+        dispatch_current(outer);
+        return;
     } else if ((c->flags & CLIENT_MULTI) && multi_queues(e->cmd)) {
-        multi_queue(c, e->cmd, argc, argv);
+        before = early_pushes(c, before);
+        multi_queue(c, pause_flags(e->cmd, argc, argv), argc, argv);
         reply_status(&c->reply, "QUEUED");
     } else {
+        before = early_pushes(c, before);
         c->last_cmd = e->name;
         if (r->hashed && e == r->what) {
             store->known.key = argv[e->cmd->first];
@@ -298,8 +363,14 @@ void dispatch_request(struct client *c, const struct resp_request *r)
             c->reply.out->len = before;
         c->flags &= ~(unsigned)CLIENT_REPLY_SKIP;
     }
+    if (tracking_clients) {
+        tracking_settle();
+        if (c->tracking)
+            end_caching(c, e);
+    }
     if (held)
-        push_release();
+        push_release(c);
+    dispatch_current(outer);
     if (c->conn) {
         conn_wrote(c->conn);
         if (c->flags & CLIENT_CLOSE_SOON)

@@ -32,6 +32,8 @@ struct store *dispatch_store(void);
 /* One command line from a connection (or from an internal client). */
 void dispatch_command(struct client *c, int argc, struct slice *argv);
 void dispatch_request(struct client *c, const struct resp_request *r); /* the same, with what was found out ahead */
+/* Whose doing the changes of keys are from now on, for who must not be told of its own; returns who it was. */
+struct client *dispatch_current(struct client *c);
 /* One command of a transaction, at EXEC: runs with CALL_ATOMIC. */
 void dispatch_queued(struct client *c, int argc, const struct slice *argv);
 /* For scripts. The command that argv calls, subcommands resolved, its arity not looked at; NULL: there is none. */

@@ -80,7 +80,7 @@ static struct slice *copy_argv(int argc, const struct slice *argv, size_t *bytes
 }
 
 /* A transaction that will not run anyway is not kept. Over the limit of the query buffer, the client goes. */
-void multi_queue(struct client *c, const struct cmd *cmd, int argc, const struct slice *argv)
+void multi_queue(struct client *c, unsigned flags, int argc, const struct slice *argv)
 {
     struct queue *q = &multi_of(c)->queue;
     size_t bytes;
@@ -93,7 +93,7 @@ void multi_queue(struct client *c, const struct cmd *cmd, int argc, const struct
         q->cmds = mem_realloc(q->cmds, (size_t)q->cap * sizeof *q->cmds);
     }
     q->cmds[q->n++] = (struct queued){argc, copy_argv(argc, argv, &bytes)};
-    q->flags |= cmd->flags;
+    q->flags |= flags;
     q->bytes += bytes;
     if (q->bytes > (uint64_t)conn_limits.query_max) {
         multi_queue_release(q);

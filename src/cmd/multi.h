@@ -14,7 +14,7 @@
 #include "cmd/cmd.h"
 
 bool multi_queues(const struct cmd *cmd); /* false: runs at once even between MULTI and EXEC */
-void multi_queue(struct client *c, const struct cmd *cmd, int argc, const struct slice *argv);
+void multi_queue(struct client *c, unsigned flags, int argc, const struct slice *argv);
 unsigned multi_flags(const struct client *c); /* the cmd_flags of all queued commands together */
 int multi_queued(const struct client *c);     /* how many are queued; -1: not between MULTI and EXEC */
 int multi_watched(const struct client *c);

@@ -1,34 +1,37 @@
 #include "cmd/push.h"
 
-static struct client *busy; /* whose command is running */
-static struct buf later;    /* messages to it, as RESP */
-
 bool push_hold(struct client *c)
 {
-    if (busy || !c->conn)
+    if (!c->conn || (c->flags & CLIENT_REPLYING))
         return false;
-    busy = c;
+    c->flags |= CLIENT_REPLYING;
     return true;
 }
 
-void push_release(void)
+void push_early(struct client *c)
 {
-    struct client *c = busy;
-    busy = NULL;
-    if (later.len) {
-        buf_add(c->reply.out, later.p, later.len);
-        buf_clear(&later);
+    if (!c->later.len)
+        return;
+    buf_add(c->reply.out, c->later.p, c->later.len);
+    buf_release(&c->later);
+}
+
+void push_release(struct client *c)
+{
+    c->flags &= ~(unsigned)CLIENT_REPLYING;
+    if (c->later.len) {
+        push_early(c);
         conn_wrote(c->conn);
     }
 }
 
 struct buf *push_out(struct client *c)
 {
-    return c == busy ? &later : c->reply.out;
+    return c->flags & CLIENT_REPLYING ? &c->later : c->reply.out;
 }
 
 void push_wrote(struct client *c)
 {
-    if (c != busy)
+    if (!(c->flags & CLIENT_REPLYING))
         conn_wrote(c->conn);
 }

@@ -82,6 +82,7 @@ struct conn {
 
     bool running;    /* in the parse loop: commands of this connection are being called */
     bool stopped;    /* conn_stop */
+    bool postponed;  /* conn_postpone: the present command is not consumed */
     bool held;       /* conn_hold */
     bool writing;    /* of sending */
     bool paused;     /* the socket does not read */
@@ -194,6 +195,16 @@ static bool may_run(const struct conn *c)
     return !c->stopped && !c->closing && !c->close_soon && c->in_at < c->in.len;
 }
 
+/* Gives the next command, which ends `used` bytes on, to its handler. */
+static void give(struct conn *c, size_t used, const struct resp_request *r)
+{
+    c->in_at += used;
+    c->ops->command(c->arg, r);
+    if (c->postponed && c->in.len)
+        c->in_at -= used;
+    c->postponed = false;
+}
+
 /* Runs the whole commands that have come, after a look at all of them. What was parsed and not run, because a command
  * stopped the connection, is parsed again later. False: nothing was run, the next command is not of the plain kind. */
 static bool run_whole(struct conn *c)
@@ -206,10 +217,8 @@ static bool run_whole(struct conn *c)
     if (n > 1 && c->ops->ahead)
         c->ops->ahead(c->arg, a->requests, n);
     a->busy = true;
-    for (int i = 0; i < n && may_run(c); i++) {
-        c->in_at += a->requests[i].used;
-        c->ops->command(c->arg, &a->requests[i]);
-    }
+    for (int i = 0; i < n && may_run(c); i++)
+        give(c, a->requests[i].used, &a->requests[i]);
     a->busy = false;
     return n > 0;
 }
@@ -223,10 +232,11 @@ static bool run_next(struct conn *c)
         refuse(c);
     if (got != RESP_COMMAND)
         return false;
-    c->in_at += c->resp.used;
     struct resp_request r = {.argc = c->resp.argc, .argv = c->resp.argv};
     if (r.argc > 0)
-        c->ops->command(c->arg, &r);
+        give(c, c->resp.used, &r);
+    else
+        c->in_at += c->resp.used;
     return true;
 }
 
@@ -276,6 +286,11 @@ static void run_ready(void *arg)
 void conn_stop(struct conn *c)
 {
     c->stopped = true;
+}
+
+void conn_postpone(struct conn *c)
+{
+    c->stopped = c->postponed = true;
 }
 
 void conn_go(struct conn *c)

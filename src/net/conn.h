@@ -61,6 +61,7 @@ void conn_set_guest(struct conn *c, bool on); /* on: small requests only, for wh
 struct buf *conn_out(struct conn *c);         /* append replies here, then conn_wrote() */
 void conn_wrote(struct conn *c); /* schedules the write for the end of the turn; checks the output limits */
 void conn_stop(struct conn *c);  /* no more commands until conn_go */
+void conn_postpone(struct conn *c); /* from inside ops->command: conn_stop, and that command comes again after conn_go */
 void conn_go(struct conn *c);    /* the next command comes in a later turn, never from inside this call */
 void conn_hold(struct conn *c, bool on);
 void conn_close_soon(struct conn *c); /* after what is in the output buffer was written; no more commands from now on */

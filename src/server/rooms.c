@@ -10,12 +10,13 @@
 #include "cmd/flow_room.h"
 #include "cmd/notify.h"
 #include "cmd/outbound.h"
+#include "cmd/pause.h"
 #include "cmd/script.h"
 #include "cmd/session_boot.h"
-#include "cmd/errorstats.h"
 #include "cmd/latency.h"
 #include "cmd/slowlog.h"
 #include "cmd/snapshot.h"
+#include "cmd/tracking.h"
 #include "net/settings.h"
 #include "server/version.h"
 #include "session/session.h"
@@ -45,6 +46,19 @@ static int blocked_open(const struct rooms *r, struct err *err)
 {
     block_boot(r->loop);
     return 0;
+}
+
+static int tracking_open(const struct rooms *r, struct err *err)
+{
+    tracking_boot(r->loop);
+    pause_boot(r->loop);
+    return 0;
+}
+
+static void tracking_close(void)
+{
+    tracking_end();
+    pause_end();
 }
 
 static int snapshots_open(const struct rooms *r, struct err *err)
@@ -123,8 +137,12 @@ static const struct room rows[] = {
     {.name = "slow log", .settings = slowlog_settings},
     {.name = "latency", .settings = latency_cmd_settings},
     {.name = "scripts", .settings = script_settings, .open = scripts_open},
-    {.name = "error statistics", .settings = errorstats_boot},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
+    {.name = "clients that cache or wait",
+     .settings = tracking_settings,
+     .open = tracking_open,
+     .tick = tracking_limit,
+     .close = tracking_close},
     {.name = "vector sets",
      .settings = vset_boot,
      .open = vectors_open,

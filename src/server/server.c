@@ -146,6 +146,8 @@ void server_settings(void)
 static void every_tick(void *arg)
 {
     static unsigned tick;
+    if (debug_cron_paused)
+        return;
     store_expire_cycle(store, 250000 / hz / 10); /* a fortieth of a core at most */
     if (activerehashing)
         store_rehash_cycle(store, 1000);

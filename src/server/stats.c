@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "cmd/client.h"
 #include "cmd/dispatch.h"
+#include "cmd/pause.h"
 #include "server/listen.h"
 #include "server/version.h"
 #include "store/evict.h"
@@ -131,7 +132,7 @@ static void blocked(struct buf *to)
     list_each (l, clients_all()) {
         n += list_entry(l, struct client, link)->parked != NULL;
     }
-    buf_addf(to, "%d", n);
+    buf_addf(to, "%d", n + (int)pause_waiting());
 }
 
 static void jobs_waiting(struct buf *to)
@@ -192,6 +193,7 @@ static const struct info_row rows[] = {
     {"Memory", "used_memory_peak", INFO_GAUGE, peak_bytes, "skald_memory_peak_bytes", "Highest allocation seen"},
     {"Memory", "maxmemory", INFO_GAUGE, max_memory, "skald_memory_max_bytes", "The setting maxmemory"},
     {"Memory", "maxmemory_policy", INFO_TEXT, policy, NULL, NULL},
+    {"Memory", "mem_not_counted_for_evict", INFO_TEXT, zero, NULL, NULL}, /* maxmemory is about all of it */
     {"Memory", "mem_fragmentation_ratio", INFO_TEXT, fragmentation, NULL, NULL},
     {"Memory", "mem_allocator", INFO_TEXT, allocator, NULL, NULL},
     {"Memory", "lazyfree_pending_objects", INFO_GAUGE, pending_free, NULL, NULL},

@@ -196,7 +196,8 @@ struct obj *db_peek(struct db *db, struct slice key)
 {
     struct obj *o = dict_find_hashed(&db->keys, key, hash_of(db, key));
     if (o && (o->flags & OBJ_EXPIRES) && !db->store->loading && obj_expire(o) <= store_now(db->store)) {
-        expire_now(db, o);
+        if (!db->store->paused)
+            expire_now(db, o);
         return NULL;
     }
     if (o && (o->flags & OBJ_TIMED) && elements_due(db, o, store_now(db->store)))
@@ -268,8 +269,17 @@ static void replace(struct db *db, struct obj *old, struct obj *fresh)
     mem_free(old);
 }
 
+/* In a pause a key that cannot be seen any more may still be there. */
+static void make_place(struct db *db, struct slice key)
+{
+    struct obj *o = db->store->paused ? dict_find(&db->keys, key) : NULL;
+    if (o)
+        expire_now(db, o);
+}
+
 struct obj *db_add(struct db *db, struct slice key, struct value v)
 {
+    make_place(db, key);
     struct obj *o = obj_build(key, v, -1);
     touch_clock(o);
     dict_add_hashed(&db->keys, o, hash_of(db, key));
@@ -356,6 +366,7 @@ struct obj *db_set_expire(struct db *db, struct obj *o, int64_t at_ms)
 
 struct obj *db_move(struct db *from, struct obj *o, struct db *to, struct slice key)
 {
+    make_place(to, key);
     struct obj *fresh = obj_build(key, obj_value(o), obj_expire(o));
     fresh->clock = o->clock;
     struct slice old = obj_key(o);
@@ -502,7 +513,7 @@ static void expire_cycle(struct store *s, int64_t end)
 void store_expire_cycle(struct store *s, int64_t budget_us)
 {
     int64_t start = clock_mono_us();
-    if (s->loading || s->no_active_expire)
+    if (s->loading || s->paused || s->no_active_expire)
         return;
     s->stats.expire_cycles++;
     expire_cycle(s, start + budget_us);

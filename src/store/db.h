@@ -65,6 +65,7 @@ struct store {
     unsigned timed_db;
     uint64_t dirty;      /* grows with every change */
     bool no_active_expire; /* DEBUG SET-ACTIVE-EXPIRE 0 */
+    bool paused;         /* nothing is removed for its time or for memory: expired keys are just not seen */
     bool loading;        /* replaying: nothing expires by itself, nobody is notified */
     struct {             /* the hash of a key that the present command is about to use; see cmd/ahead.h */
         struct slice key; /* recognised by its address: the command's own argument; length SIZE_MAX: none */

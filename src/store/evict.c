@@ -75,7 +75,7 @@ static bool over(void)
 
 int evict_make_room(struct store *s, struct err *err)
 {
-    while (over()) {
+    while (!s->paused && over()) {
         struct db *db = NULL;
         struct obj *o = policy & NONE ? NULL : pick(s, &db);
         if (!o) {
