@@ -287,7 +287,7 @@ void rdb_dump(const struct obj *o, struct buf *to, bool by_reference)
 
 void rdb_put_footer(struct rdb_out *o, size_t start)
 {
-    uint8_t type = (uint8_t)o->to->p[start];
+    uint8_t type = start < o->to->len ? (uint8_t)o->to->p[start] : 0; /* no libraries are a payload of nothing */
     put_le(o, type == RDB_HASH_TIMED || type == RDB_HASH_LISTPACK_TIMED ? RDB_VERSION_TIMED : RDB_VERSION, 2);
     put_le(o, crc64_redis(0, o->to->p + start, o->to->len - start), 8);
 }
