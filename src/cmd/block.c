@@ -25,6 +25,7 @@ struct queue {
     struct list places, ready_link;
     bool ready;
     int db;
+    int told_gone; /* how many of its calls want to be tried also when the key is gone */
     uint32_t len;
     char key[];
 };
@@ -183,6 +184,7 @@ static struct call *leave(struct waiter *w)
     struct call *c = w->call;
     for (int i = 0; i < w->n; i++) {
         list_del(&w->places[i].link);
+        w->places[i].queue->told_gone -= (c->flags & CALL_TOLD_GONE) != 0;
         queue_drop_if_idle(w->places[i].queue);
     }
     if (w->deadline_ms)
@@ -223,6 +225,7 @@ void call_block(struct call *c, const struct slice *keys, int n, int64_t timeout
         struct place *p = &w->places[w->n++];
         *p = (struct place){.queue = q, .waiter = w, .seen = clock_of_turns};
         list_add_tail(&q->places, &p->link);
+        q->told_gone += (c->flags & CALL_TOLD_GONE) != 0;
     }
     list_add_tail(&waiters, &w->all);
     waiting++;
@@ -326,8 +329,11 @@ static void serve_queue(struct queue *q)
         struct waiter *w = p->waiter;
         p->seen = turn;
         at = &p->link;
-        if (!db_peek(w->call->db, key))
+        bool gone = !db_peek(w->call->db, key);
+        if (gone && !q->told_gone)
             break;
+        if (gone && !(w->call->flags & CALL_TOLD_GONE))
+            continue;
         if (!serve(w))
             continue;
         q = dict_find(&dbs[id], key);

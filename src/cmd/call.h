@@ -36,6 +36,7 @@ enum call_flags {
     CALL_NO_EFFECT = 1 << 4,
     CALL_SCRIPT = 1 << 5,  /* called by a script (CALL_ATOMIC is set, too) */
     CALL_COUNTED = 1 << 6, /* its error reply is one that a command inside it has counted already */
+    CALL_TOLD_GONE = 1 << 7, /* set before call_block: it is retried also when its key is gone */
 };
 
 struct call {

@@ -11,6 +11,7 @@
 #include "cmd/cmd_server.h"
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
+#include "cmd/errorstats.h"
 #include "cmd/families.h"
 #include "cmd/latency.h"
 #include "cmd/snapshot.h"
@@ -151,6 +152,7 @@ static void config_resetstat(struct call *c)
     struct store *s = c->db->store;
     s->stats.hits = s->stats.misses = s->stats.expired = s->stats.expired_elements = s->stats.evicted = 0;
     dispatch_stats = (struct dispatch_stats){0};
+    errorstats_reset();
     table_each(reset_entry, NULL);
     reply_ok(c->reply);
 }

@@ -3,13 +3,12 @@
  * What is journaled of an XADD has the id that was given to the entry; a trim that was approximate is journaled as the
  * length it led to, so that a replay does not depend on how entries happened to be spread over nodes. */
 #include "base/mem.h"
-#include "cmd/cmd.h"
+#include "cmd/cmd_stream.h"
 #include "cmd/families.h"
-#include "store/t_stream.h"
 
 /* ---- helpers ---- */
 
-static struct obj *read_stream(struct call *c, int key, bool *wrong)
+struct obj *stream_arg_read(struct call *c, int key, bool *wrong)
 {
     struct obj *o = db_read_type(c->db, call_arg(c, key), OBJ_STREAM, wrong);
     if (*wrong)
@@ -17,7 +16,7 @@ static struct obj *read_stream(struct call *c, int key, bool *wrong)
     return o;
 }
 
-static struct obj *write_stream(struct call *c, int key, bool *wrong)
+struct obj *stream_arg_write(struct call *c, int key, bool *wrong)
 {
     struct obj *o = db_write_type(c->db, call_arg(c, key), OBJ_STREAM, wrong);
     if (*wrong)
@@ -25,13 +24,13 @@ static struct obj *write_stream(struct call *c, int key, bool *wrong)
     return o;
 }
 
-static void reply_id(struct call *c, struct sid id)
+void stream_reply_id(struct call *c, struct sid id)
 {
     char text[SID_TEXT];
     reply_bulk(c->reply, sid_format(id, text));
 }
 
-static bool parse_id(struct call *c, int i, struct sid *id, bool *any_seq)
+bool stream_parse_id(struct call *c, int i, struct sid *id, bool *any_seq)
 {
     if (sid_parse(call_arg(c, i), 0, id, any_seq))
         return true;
@@ -39,11 +38,11 @@ static bool parse_id(struct call *c, int i, struct sid *id, bool *any_seq)
     return false;
 }
 
-static void reply_entry(struct call *c, struct stream_iter *it)
+void stream_reply_entry(struct call *c, struct stream_iter *it)
 {
     char ftmp[NUM_I64_MAX], vtmp[NUM_I64_MAX];
     reply_array(c->reply, 2);
-    reply_id(c, it->id);
+    stream_reply_id(c, it->id);
     reply_array(c->reply, 2 * (size_t)it->fields);
     for (int64_t i = 0; i < it->fields; i++) {
         struct slice f, v;
@@ -53,18 +52,12 @@ static void reply_entry(struct call *c, struct stream_iter *it)
     }
 }
 
-struct range {
-    struct sid from, to;
-    bool back;
-    int64_t count; /* 0: all */
-};
-
-static void reply_range(struct call *c, const struct obj *o, const struct range *r)
+void stream_reply_range(struct call *c, const struct obj *o, const struct stream_range *r)
 {
     struct stream_iter it;
     size_t n = 0, place = reply_defer(c->reply);
     for (stream_iter_begin(&it, o, r->from, r->to, r->back); stream_iter_next(&it);) {
-        reply_entry(c, &it);
+        stream_reply_entry(c, &it);
         if ((int64_t)++n == r->count)
             break;
     }
@@ -95,7 +88,7 @@ static int parse_strategy(struct call *c, int i, bool by_id, struct add *a)
     if (i + 2 < c->argc && (slice_is(call_arg(c, i + 1), "~") || slice_is(call_arg(c, i + 1), "=")))
         a->approx = slice_is(call_arg(c, ++i), "~");
     if (by_id)
-        return parse_id(c, i + 1, &a->trim.minid, NULL) ? i + 1 : 0;
+        return stream_parse_id(c, i + 1, &a->trim.minid, NULL) ? i + 1 : 0;
     int64_t n;
     if (!call_i64(c, i + 1, &n))
         return 0;
@@ -162,7 +155,7 @@ static bool parse_add(struct call *c, bool xadd, struct add *a)
             a->no_stream = true;
         } else if (xadd) {
             a->id_at = i;
-            if (!parse_id(c, i, &a->id, &a->auto_seq))
+            if (!stream_parse_id(c, i, &a->id, &a->auto_seq))
                 return false;
             break;
         } else {
@@ -229,7 +222,7 @@ static void append(struct call *c, struct add *a, struct obj *o)
     }
     if (!o)
         o = db_add(c->db, key, fresh);
-    reply_id(c, a->id);
+    stream_reply_id(c, a->id);
     uint64_t trimmed = a->trims ? stream_trim(o, &a->trim) : 0;
     effect_add(c, a, trimmed, stream_info(o).length);
     db_changed(c->db, key, NOTIFY_STREAM, "xadd");
@@ -263,7 +256,7 @@ static void xadd(struct call *c)
         reply_errorf(c->reply, "ERR The ID specified in XADD must be greater than 0-0");
         return;
     }
-    struct obj *o = write_stream(c, 1, &wrong);
+    struct obj *o = stream_arg_write(c, 1, &wrong);
     if (wrong)
         return;
     if (!o && a.no_stream)
@@ -285,7 +278,7 @@ static void xtrim(struct call *c)
     bool wrong;
     if (!parse_add(c, false, &a))
         return;
-    struct obj *o = write_stream(c, 1, &wrong);
+    struct obj *o = stream_arg_write(c, 1, &wrong);
     if (wrong)
         return;
     uint64_t n = o ? stream_trim(o, &a.trim) : 0;
@@ -309,13 +302,13 @@ static void xtrim(struct call *c)
 static void xlen(struct call *c)
 {
     bool wrong;
-    struct obj *o = read_stream(c, 1, &wrong);
+    struct obj *o = stream_arg_read(c, 1, &wrong);
     if (!wrong)
         reply_int(c->reply, o ? (int64_t)stream_info(o).length : 0);
 }
 
 /* One end of an interval: "-", "+", an id, or "(" and an id to leave that one out. */
-static bool parse_bound(struct call *c, int i, bool start, struct sid *id)
+bool stream_parse_bound(struct call *c, int i, bool start, struct sid *id)
 {
     struct slice s = call_arg(c, i);
     bool open = s.len > 1 && s.p[0] == '(';
@@ -335,9 +328,9 @@ static bool parse_bound(struct call *c, int i, bool start, struct sid *id)
 
 static void range(struct call *c, bool back)
 {
-    struct range r = {.back = back};
+    struct stream_range r = {.back = back};
     bool wrong, counted = false;
-    if (!parse_bound(c, back ? 3 : 2, true, &r.from) || !parse_bound(c, back ? 2 : 3, false, &r.to))
+    if (!stream_parse_bound(c, back ? 3 : 2, true, &r.from) || !stream_parse_bound(c, back ? 2 : 3, false, &r.to))
         return;
     for (int i = 4; i < c->argc; i += 2) {
         if (i + 1 >= c->argc || !slice_is(call_arg(c, i), "count")) {
@@ -348,7 +341,7 @@ static void range(struct call *c, bool back)
             return;
         counted = true;
     }
-    struct obj *o = read_stream(c, 1, &wrong);
+    struct obj *o = stream_arg_read(c, 1, &wrong);
     if (wrong)
         return;
     if (!o)
@@ -356,7 +349,7 @@ static void range(struct call *c, bool back)
     else if (counted && r.count <= 0)
         reply_nil_array(c->reply);
     else
-        reply_range(c, o, &r);
+        stream_reply_range(c, o, &r);
 }
 
 /* > XADD s 1 a 1
@@ -387,214 +380,6 @@ static void xrevrange(struct call *c)
     range(c, true);
 }
 
-/* ---- XREAD ---- */
-
-struct read {
-    int64_t count, block_ms; /* block_ms -1: does not wait */
-    int first, n;            /* the keys; their ids follow */
-};
-
-static bool parse_block(struct call *c, int i, int64_t *ms)
-{
-    if (!num_to_i64(call_arg(c, i), ms)) {
-        reply_errorf(c->reply, "ERR timeout is not an integer or out of range");
-        return false;
-    }
-    if (*ms < 0)
-        reply_errorf(c->reply, "ERR timeout is negative");
-    else if (c->flags & CALL_SCRIPT)
-        reply_errorf(c->reply, "ERR %s command is not allowed with BLOCK option from scripts", c->cmd->name);
-    return *ms >= 0 && !(c->flags & CALL_SCRIPT);
-}
-
-static bool parse_streams(struct call *c, int first, struct read *r)
-{
-    int n = c->argc - first;
-    r->first = first;
-    r->n = n / 2;
-    if (n % 2 == 0)
-        return true;
-    reply_errorf(c->reply, "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.");
-    return false;
-}
-
-static bool parse_read(struct call *c, struct read *r)
-{
-    *r = (struct read){.block_ms = -1};
-    for (int i = 1; i < c->argc; i++) {
-        bool more = i + 1 < c->argc;
-        if (more && slice_is(call_arg(c, i), "block")) {
-            if (!parse_block(c, ++i, &r->block_ms))
-                return false;
-        } else if (more && slice_is(call_arg(c, i), "count")) {
-            if (!call_i64(c, ++i, &r->count))
-                return false;
-            if (r->count < 0)
-                r->count = 0;
-        } else if (more && slice_is(call_arg(c, i), "streams")) {
-            return parse_streams(c, i + 1, r);
-        } else if (i + 2 < c->argc && slice_is(call_arg(c, i), "group")) {
-            reply_errorf(c->reply,
-                         "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
-            return false;
-        } else {
-            break;
-        }
-    }
-    call_syntax(c);
-    return false;
-}
-
-static int xread_keys(int argc, const struct slice *argv, int *pos)
-{
-    for (int i = 1; i < argc; i++) {
-        if (slice_is(argv[i], "block") || slice_is(argv[i], "count")) {
-            i++;
-            continue;
-        }
-        int n = (argc - i - 1) / 2;
-        if (!slice_is(argv[i], "streams") || n == 0 || (argc - i - 1) % 2)
-            return -1;
-        if (n > CMD_MAX_KEYS)
-            n = CMD_MAX_KEYS;
-        for (int k = 0; k < n; k++)
-            pos[k] = i + 1 + k;
-        return n;
-    }
-    return -1;
-}
-
-/* The ids after which each stream is read. `$` is the last id there is now. False: the error is replied. */
-static bool parse_after(struct call *c, const struct read *r, struct sid *after)
-{
-    for (int i = 0; i < r->n; i++) {
-        bool wrong;
-        int id = r->first + r->n + i;
-        if (slice_is(call_arg(c, id), "$")) {
-            struct obj *o = read_stream(c, r->first + i, &wrong);
-            if (wrong)
-                return false;
-            after[i] = o ? stream_info(o).last : SID_MIN;
-        } else if (slice_is(call_arg(c, id), ">")) {
-            reply_errorf(c->reply, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
-                                   "<consumer> option.");
-            return false;
-        } else if (!parse_id(c, id, &after[i], NULL)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Whether the stream has an entry after the id; deleted ones do not count. */
-static bool has_after(const struct obj *o, struct sid after, struct range *r)
-{
-    struct stream_iter it;
-    if (sid_cmp(stream_info(o).last, after) <= 0 || !sid_next(&after))
-        return false;
-    r->from = after;
-    r->to = SID_MAX;
-    stream_iter_begin(&it, o, r->from, r->to, false);
-    return stream_iter_next(&it);
-}
-
-/* True when the call was answered. */
-static bool serve_read(struct call *c, const struct read *r, const struct sid *after, bool waiting)
-{
-    size_t served = 0, place = 0;
-    struct range range = {.count = r->count};
-    for (int i = 0; i < r->n; i++) {
-        bool wrong;
-        struct obj *o = db_read_type(c->db, call_arg(c, r->first + i), OBJ_STREAM, &wrong);
-        if (wrong && !waiting && !served) {
-            call_wrong_type(c);
-            return true;
-        }
-        if (!o || !has_after(o, after[i], &range))
-            continue;
-        if (served++ == 0)
-            place = reply_defer(c->reply);
-        if (c->reply->resp == 2)
-            reply_array(c->reply, 2);
-        reply_bulk(c->reply, call_arg(c, r->first + i));
-        reply_range(c, o, &range);
-    }
-    if (served && c->reply->resp == 2)
-        reply_defer_array(c->reply, place, served);
-    else if (served)
-        reply_defer_map(c->reply, place, served);
-    return served > 0;
-}
-
-static bool types_fit(struct call *c, const struct read *r)
-{
-    for (int i = 0; i < r->n; i++) {
-        bool wrong;
-        db_write_type(c->db, call_arg(c, r->first + i), OBJ_STREAM, &wrong);
-        if (wrong) {
-            call_wrong_type(c);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool retry_read(struct call *c)
-{
-    struct read r;
-    if (!parse_read(c, &r))
-        return true;
-    struct sid *after = mem_alloc((size_t)r.n * sizeof *after);
-    bool done = !parse_after(c, &r, after) || serve_read(c, &r, after, true);
-    mem_free(after);
-    return done;
-}
-
-static void no_entries(struct call *c)
-{
-    reply_nil_array(c->reply);
-}
-
-/* Waits with every `$` replaced by the id that it stood for when the command came. */
-static void wait_for_entries(struct call *c, const struct read *r, const struct sid *after)
-{
-    const struct slice *given = c->argv;
-    struct slice *argv = mem_dup(given, (size_t)c->argc * sizeof *argv);
-    char(*ids)[SID_TEXT] = mem_alloc((size_t)r->n * sizeof *ids);
-    for (int i = 0; i < r->n; i++)
-        argv[r->first + r->n + i] = sid_format(after[i], ids[i]);
-    c->argv = argv;
-    call_block(c, argv + r->first, r->n, r->block_ms, retry_read, no_entries);
-    c->argv = given;
-    mem_free(ids);
-    mem_free(argv);
-}
-
-/* > XADD s 1 a 1
- * < "1-0"
- * > XREAD COUNT 10 STREAMS s 0
- * < 1) 1) "s"
- * <    2) 1) 1) "1-0"
- * <          2) 1) "a"
- * <             2) "1"
- * > XREAD BLOCK 10 STREAMS s $
- * < (nil)
- */
-static void xread(struct call *c)
-{
-    struct read r;
-    if (!parse_read(c, &r))
-        return;
-    struct sid *after = mem_alloc((size_t)r.n * sizeof *after);
-    if (parse_after(c, &r, after) && types_fit(c, &r) && !serve_read(c, &r, after, false)) {
-        if (r.block_ms >= 0)
-            wait_for_entries(c, &r, after);
-        else
-            no_entries(c);
-    }
-    mem_free(after);
-}
-
 /* ---- the rest ---- */
 
 /* > XADD s 1 f v
@@ -609,11 +394,11 @@ static void xdel(struct call *c)
     bool wrong;
     struct sid id;
     int64_t n = 0;
-    struct obj *o = write_stream(c, 1, &wrong);
+    struct obj *o = stream_arg_write(c, 1, &wrong);
     if (wrong)
         return;
     for (int i = 2; o && i < c->argc; i++)
-        if (!parse_id(c, i, &id, NULL))
+        if (!stream_parse_id(c, i, &id, NULL))
             return;
     for (int i = 2; o && i < c->argc; i++) {
         sid_parse(call_arg(c, i), 0, &id, NULL);
@@ -633,7 +418,7 @@ struct set_id {
 static bool parse_set_id(struct call *c, struct set_id *s)
 {
     *s = (struct set_id){.added = -1};
-    if (!parse_id(c, 2, &s->last, NULL))
+    if (!stream_parse_id(c, 2, &s->last, NULL))
         return false;
     for (int i = 3; i < c->argc; i += 2) {
         bool more = i + 1 < c->argc;
@@ -645,7 +430,7 @@ static bool parse_set_id(struct call *c, struct set_id *s)
                 return false;
             }
         } else if (more && slice_is(call_arg(c, i), "maxdeletedid")) {
-            if (!parse_id(c, i + 1, &s->max_deleted, NULL))
+            if (!stream_parse_id(c, i + 1, &s->max_deleted, NULL))
                 return false;
             s->has_max_deleted = true;
             if (sid_cmp(s->last, s->max_deleted) < 0) {
@@ -674,7 +459,7 @@ static void xsetid(struct call *c)
     bool wrong;
     if (!parse_set_id(c, &s))
         return;
-    struct obj *o = write_stream(c, 1, &wrong);
+    struct obj *o = stream_arg_write(c, 1, &wrong);
     if (wrong)
         return;
     if (!o) {
@@ -682,7 +467,7 @@ static void xsetid(struct call *c)
         return;
     }
     struct stream_info i = stream_info(o);
-    struct range all = {.to = SID_MAX, .back = true};
+    struct stream_range all = {.to = SID_MAX, .back = true};
     struct stream_iter it;
     stream_iter_begin(&it, o, all.from, all.to, true);
     if (i.length && stream_iter_next(&it) && sid_cmp(s.last, it.id) < 0) {
@@ -698,127 +483,7 @@ static void xsetid(struct call *c)
     db_changed(c->db, call_arg(c, 1), NOTIFY_STREAM, "xsetid");
 }
 
-/* ---- XINFO ---- */
-
-static void info_id(struct call *c, const char *name, struct sid id)
-{
-    reply_str(c->reply, name);
-    reply_id(c, id);
-}
-
-static void info_int(struct call *c, const char *name, uint64_t v)
-{
-    reply_str(c->reply, name);
-    reply_int(c->reply, (int64_t)v);
-}
-
-/* Redis shows its radix tree here; ours is an array with one element for each node. */
-static void info_common(struct call *c, const struct stream_info *i)
-{
-    info_int(c, "length", i->length);
-    info_int(c, "radix-tree-keys", i->nodes);
-    info_int(c, "radix-tree-nodes", i->nodes + 1);
-    info_id(c, "last-generated-id", i->last);
-    info_id(c, "max-deleted-entry-id", i->max_deleted);
-    info_int(c, "entries-added", i->added);
-    info_id(c, "recorded-first-entry-id", i->first);
-}
-
-static void info_edge(struct call *c, const char *name, const struct obj *o, bool last)
-{
-    struct stream_iter it;
-    reply_str(c->reply, name);
-    stream_iter_begin(&it, o, SID_MIN, SID_MAX, last);
-    if (stream_iter_next(&it))
-        reply_entry(c, &it);
-    else
-        reply_nil(c->reply);
-}
-
-static bool parse_full(struct call *c, bool *full, int64_t *count)
-{
-    *full = c->argc > 3;
-    *count = 10;
-    if (c->argc == 3)
-        return true;
-    bool fits = slice_is(call_arg(c, 3), "full") &&
-                (c->argc == 4 || (c->argc == 6 && slice_is(call_arg(c, 4), "count")));
-    if (!fits) {
-        reply_errorf(c->reply, "ERR unknown subcommand or wrong number of arguments for 'stream'. Try XINFO HELP.");
-        return false;
-    }
-    if (c->argc == 6 && !call_i64(c, 5, count))
-        return false;
-    if (*count < 0)
-        *count = 10;
-    return true;
-}
-
-/* > XADD s 1 f v
- * < "1-0"
- * > XINFO STREAM s
- * <  1) "length"
- * <  2) (integer) 1
- * < ...
- */
-static void xinfo_stream(struct call *c)
-{
-    bool wrong, full;
-    int64_t count;
-    struct obj *o = read_stream(c, 2, &wrong);
-    if (wrong)
-        return;
-    if (!o) {
-        reply_errorf(c->reply, "ERR no such key");
-        return;
-    }
-    if (!parse_full(c, &full, &count))
-        return;
-    struct stream_info i = stream_info(o);
-    reply_map(c->reply, full ? 9 : 10);
-    info_common(c, &i);
-    if (full) {
-        struct range all = {.to = SID_MAX, .count = count};
-        reply_str(c->reply, "entries");
-        reply_range(c, o, &all);
-        reply_str(c->reply, "groups");
-        reply_array(c->reply, 0);
-    } else {
-        info_int(c, "groups", 0);
-        info_edge(c, "first-entry", o, false);
-        info_edge(c, "last-entry", o, true);
-    }
-}
-
-/* > XINFO HELP
- * < 1) XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
- * < ...
- */
-static void xinfo_help(struct call *c)
-{
-    static const char *const lines[] = {
-        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "STREAM <key> [FULL [COUNT <count>]]",
-        "    What there is to know of a stream; FULL shows its entries.",
-        "HELP",
-        "    Print this help.",
-    };
-    size_t n = sizeof lines / sizeof *lines;
-    reply_array(c->reply, n);
-    for (size_t i = 0; i < n; i++)
-        reply_status(c->reply, lines[i]);
-}
-
 /* clang-format off */
-static const struct cmd xinfo_subs[] = {
-    {.name = "stream", .run = xinfo_stream, .arity = -3, .flags = CMD_READONLY, .acl = ACL_STREAM | ACL_SLOW,
-     .first = 2, .last = 2, .step = 1, .syntax = "key [FULL [COUNT count]]",
-     .summary = "What there is to know of a stream.", .since = "5.0.0",
-     .complexity = "O(1), with FULL O(N) in the entries shown."},
-    {.name = "help", .run = xinfo_help, .arity = 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_STREAM | ACL_SLOW,
-     .syntax = "", .summary = "The subcommands of XINFO.", .since = "5.0.0", .complexity = "O(1)"},
-};
-
 #define KEY   .first = 1, .last = 1, .step = 1
 #define TRIM  "[(MAXLEN|MINID) [=|~] threshold [LIMIT count]]"
 
@@ -840,11 +505,6 @@ static const struct cmd rows[] = {
     {.name = "xrevrange", .run = xrevrange, .arity = -4, .flags = CMD_READONLY, .acl = ACL_STREAM, KEY,
      .syntax = "key end start [COUNT count]", .summary = "The entries of an interval, the newest first.",
      .since = "5.0.0", .complexity = "O(log(S)+N): S nodes of the stream, N entries given back."},
-    {.name = "xread", .run = xread, .arity = -4, .flags = CMD_READONLY | CMD_BLOCKING | CMD_MOVABLEKEYS,
-     .acl = ACL_STREAM, .keys = xread_keys, .key_spec = "RO access @STREAMS:1 range -1 1 2",
-     .syntax = "[COUNT count] [BLOCK milliseconds] STREAMS key... id...",
-     .summary = "The entries after given ids in several streams, waiting for some if asked to.", .since = "5.0.0",
-     .complexity = "O(log(S)+N) for each stream: S nodes, N entries given back."},
     {.name = "xdel", .run = xdel, .arity = -3, .flags = CMD_WRITE | CMD_FAST, .acl = ACL_STREAM, KEY,
      .key_spec = "RW delete",
      .syntax = "key id...", .summary = "Deletes entries; the stream stays, also when it is empty.", .since = "5.0.0",
@@ -852,9 +512,6 @@ static const struct cmd rows[] = {
     {.name = "xsetid", .run = xsetid, .arity = -3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .acl = ACL_STREAM,
      KEY, .key_spec = "RW update", .syntax = "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
      .summary = "Sets the last id of a stream.", .since = "5.0.0", .complexity = "O(1)"},
-    {.name = "xinfo", .arity = -2, .flags = 0, .acl = ACL_STREAM | ACL_SLOW, .syntax = "",
-     .summary = "Asks about streams.", .since = "5.0.0", .complexity = "Depends on the subcommand.",
-     .subs = xinfo_subs, .nsubs = sizeof xinfo_subs / sizeof *xinfo_subs},
 };
 /* clang-format on */
 

@@ -26,6 +26,7 @@ extern const struct cmd_family latency_family;
 extern const struct cmd_family geo_family, geo_search_family;
 extern const struct cmd_family sort_family;
 extern const struct cmd_family stream_family;
+extern const struct cmd_family stream_read_family, stream_group_family, stream_claim_family, stream_info_family;
 extern const struct cmd_family transactions_family;
 extern const struct cmd_family monitor_family;
 extern const struct cmd_family pubsub_family;

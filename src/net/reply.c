@@ -57,12 +57,16 @@ void reply_status(struct reply *r, const char *text)
     add_line(r, '+', text, strlen(text));
 }
 
+void (*reply_on_error)(struct slice line);
+
 /* What was appended since `from` becomes one line: outside text may be in an error. */
 static void end_error(struct reply *r, size_t from)
 {
     for (size_t i = from; i < r->out->len; i++)
         if (r->out->p[i] == '\r' || r->out->p[i] == '\n')
             r->out->p[i] = ' ';
+    if (reply_on_error && r->out->len > from)
+        reply_on_error(slice_of(r->out->p + from + 1, r->out->len - from - 1));
     buf_add(r->out, "\r\n", 2);
     r->errors++;
 }

@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+extern void (*reply_on_error)(struct slice line); /* told of every error, its text without the dash; NULL: nobody is */
+
 struct reply {
     struct buf *out;
     int resp;        /* 2 or 3 */

@@ -13,6 +13,7 @@
 #include "cmd/pause.h"
 #include "cmd/script.h"
 #include "cmd/session_boot.h"
+#include "cmd/errorstats.h"
 #include "cmd/latency.h"
 #include "cmd/slowlog.h"
 #include "cmd/snapshot.h"
@@ -137,6 +138,7 @@ static const struct room rows[] = {
     {.name = "slow log", .settings = slowlog_settings},
     {.name = "latency", .settings = latency_cmd_settings},
     {.name = "scripts", .settings = script_settings, .open = scripts_open},
+    {.name = "error statistics", .settings = errorstats_boot},
     {.name = "blocked clients", .open = blocked_open, .close = block_end},
     {.name = "clients that cache or wait",
      .settings = tracking_settings,

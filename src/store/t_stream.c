@@ -37,6 +37,7 @@ struct stream {
     struct node *nodes; /* [first, first + n), ascending; trimming moves `first` on */
     size_t first, n, cap;
     struct stream_info info; /* info.nodes is not kept up */
+    struct stream_groups groups;
 };
 
 static int64_t node_bytes, node_entries;
@@ -56,66 +57,6 @@ void stream_settings(void)
 int64_t stream_node_entries(void)
 {
     return node_entries;
-}
-
-/* --- ids --- */
-
-int sid_cmp(struct sid a, struct sid b)
-{
-    if (a.ms != b.ms)
-        return a.ms < b.ms ? -1 : 1;
-    return (a.seq > b.seq) - (a.seq < b.seq);
-}
-
-bool sid_next(struct sid *id)
-{
-    if (id->seq != UINT64_MAX) {
-        id->seq++;
-        return true;
-    }
-    if (id->ms == UINT64_MAX)
-        return false;
-    *id = (struct sid){id->ms + 1, 0};
-    return true;
-}
-
-bool sid_prev(struct sid *id)
-{
-    if (id->seq != 0) {
-        id->seq--;
-        return true;
-    }
-    if (id->ms == 0)
-        return false;
-    *id = (struct sid){id->ms - 1, UINT64_MAX};
-    return true;
-}
-
-bool sid_parse(struct slice s, uint64_t missing_seq, struct sid *id, bool *any_seq)
-{
-    const char *dash = s.len ? memchr(s.p, '-', s.len) : NULL;
-    if (any_seq)
-        *any_seq = false;
-    id->seq = missing_seq;
-    if (!dash)
-        return num_to_u64(s, &id->ms);
-    struct slice ms = slice_of(s.p, (size_t)(dash - s.p)), seq = slice_of(dash + 1, s.len - ms.len - 1);
-    if (!num_to_u64(ms, &id->ms))
-        return false;
-    if (any_seq && slice_is(seq, "*")) {
-        *any_seq = true;
-        id->seq = 0;
-        return true;
-    }
-    return num_to_u64(seq, &id->seq);
-}
-
-struct slice sid_format(struct sid id, char to[SID_TEXT])
-{
-    size_t n = num_from_u64(to, id.ms);
-    to[n++] = '-';
-    n += num_from_u64(to + n, id.seq);
-    return slice_of(to, n);
 }
 
 /* --- nodes --- */
@@ -502,6 +443,36 @@ void stream_set_id(struct obj *o, struct sid last, int64_t added, const struct s
         i->max_deleted = *max_deleted;
 }
 
+/* --- for groups --- */
+
+struct stream_groups *stream_groups_of(const struct obj *o)
+{
+    return &stream_of(o)->groups;
+}
+
+bool stream_broken_after(const struct obj *o, struct sid id)
+{
+    const struct stream_info *i = &stream_of(o)->info;
+    return i->length && sid_cmp(i->max_deleted, SID_MIN) != 0 && sid_cmp(i->first, i->max_deleted) <= 0 &&
+           sid_cmp(id, i->max_deleted) <= 0;
+}
+
+int64_t stream_position(const struct obj *o, struct sid id)
+{
+    const struct stream_info *i = &stream_of(o)->info;
+    int last = sid_cmp(id, i->last), first = sid_cmp(id, i->first);
+    if (i->added == 0)
+        return 0;
+    if (last == 0 || (i->length == 0 && last < 0))
+        return (int64_t)i->added;
+    if (last > 0)
+        return STREAM_READ_UNKNOWN;
+    bool whole = sid_cmp(i->max_deleted, SID_MIN) == 0 || sid_cmp(i->max_deleted, i->first) < 0;
+    if (!whole || first > 0)
+        return STREAM_READ_UNKNOWN;
+    return (int64_t)(i->added - i->length) + (first == 0);
+}
+
 /* --- what the keyspace and persistence need --- */
 
 static void stream_free(uint8_t enc, void *ptr)
@@ -510,12 +481,14 @@ static void stream_free(uint8_t enc, void *ptr)
     for (size_t i = 0; i < s->n; i++)
         mem_free(node_at(s, i)->lp);
     mem_free(s->nodes);
+    stream_groups_release(&s->groups);
     mem_free(s);
 }
 
 static size_t stream_effort(uint8_t enc, const void *ptr)
 {
-    return ((const struct stream *)ptr)->n;
+    const struct stream *s = ptr;
+    return s->n + stream_groups_pending(&s->groups) / 64;
 }
 
 static size_t stream_size(const struct obj *o, int samples)
@@ -525,7 +498,8 @@ static size_t stream_size(const struct obj *o, int samples)
     for (; seen < s->n && (samples == 0 || seen < (size_t)samples); seen++)
         bytes += mem_size(node_at(s, seen)->lp);
     double each = seen ? (double)bytes / (double)seen : 0;
-    return mem_size(s) + (s->nodes ? mem_size(s->nodes) : 0) + (size_t)(each * (double)s->n);
+    return mem_size(s) + (s->nodes ? mem_size(s->nodes) : 0) + (size_t)(each * (double)s->n) +
+           stream_groups_bytes(&s->groups);
 }
 
 static int stream_copy(const struct obj *o, struct value *out, struct err *err)
@@ -536,12 +510,12 @@ static int stream_copy(const struct obj *o, struct value *out, struct err *err)
     copy->info = s->info;
     for (size_t i = 0; i < s->n; i++)
         node_add(copy, node_at(s, i)->id, listpack_dup(node_at(s, i)->lp));
+    stream_groups_copy(&s->groups, &copy->groups);
     *out = v;
     return 0;
 }
 
-/* Without groups there is nothing that the newest form (21) could say and the one before could not; and Redis 7.0 reads
- * this one, too. */
+/* The newest form (21) says only one thing more, when a consumer last got something; Redis 7.0 reads this one, too. */
 static uint8_t stream_rdb_type(const struct obj *o)
 {
     return RDB_STREAM_LISTPACKS_2;
@@ -579,7 +553,7 @@ static void stream_save(const struct obj *o, struct rdb_out *to)
     put_id(to, s->info.first);
     put_id(to, s->info.max_deleted);
     rdb_put_len(to, s->info.added);
-    rdb_put_len(to, 0); /* consumer groups */
+    stream_groups_save(&s->groups, to);
 }
 
 static struct sid id_of_key(struct slice key)
@@ -692,13 +666,12 @@ static int stream_load(uint8_t rdb_type, struct rdb_in *from, struct value *out,
         } else {
             s->info.added = s->info.length;
         }
-        uint64_t groups = rdb_get_len(from);
         if (from->bad)
             rc = err_set(err, ERR_GENERIC, "a stream that ends too early");
-        else if (groups)
-            rc = err_set(err, ERR_GENERIC, "a stream with consumer groups, which this version cannot keep");
         else if (live != s->info.length || sid_cmp(last, s->info.last) > 0)
             rc = err_set(err, ERR_GENERIC, "a stream whose length or last id is not that of its entries");
+        else
+            rc = stream_groups_load(&s->groups, rdb_type, from, err);
     }
     if (rc < 0) {
         stream_free(ENC_STREAM, s);
@@ -706,6 +679,8 @@ static int stream_load(uint8_t rdb_type, struct rdb_in *from, struct value *out,
     }
     struct obj tmp = {.type = OBJ_STREAM, .enc = ENC_STREAM, .v.ptr = s};
     find_first(&tmp);
+    for (size_t i = 0; rdb_type == RDB_STREAM_LISTPACKS && i < s->groups.n; i++)
+        s->groups.group[i]->read = stream_position(&tmp, s->groups.group[i]->last);
     *out = v;
     return 0;
 }
@@ -724,6 +699,7 @@ static void stream_digest(const struct obj *o, uint8_t sha[20])
             digest_mix(sha, v);
         }
     }
+    stream_groups_digest(&stream_of(o)->groups, sha);
 }
 
 const struct type_ops stream_ops = {

@@ -14,20 +14,8 @@
 #define STORE_T_STREAM_H
 
 #include "store/obj.h"
-
-struct sid {
-    uint64_t ms, seq;
-};
-#define SID_MIN ((struct sid){0, 0})
-#define SID_MAX ((struct sid){UINT64_MAX, UINT64_MAX})
-#define SID_TEXT 42 /* bytes that hold any id as text */
-
-int sid_cmp(struct sid a, struct sid b);
-bool sid_next(struct sid *id); /* false, and unchanged: it is the last one */
-bool sid_prev(struct sid *id);
-/* "ms" or "ms-seq"; the first form gets the sequence given. With `any_seq` not NULL "ms-*" is allowed and sets it. */
-bool sid_parse(struct slice s, uint64_t missing_seq, struct sid *id, bool *any_seq);
-struct slice sid_format(struct sid id, char to[SID_TEXT]);
+#include "store/sid.h"
+#include "store/stream_group.h"
 
 struct value stream_new(void);
 
@@ -52,6 +40,13 @@ uint64_t stream_trim(struct obj *o, const struct stream_trim *t); /* how many we
 
 /* XSETID. added below 0 and a NULL max_deleted leave what there is. */
 void stream_set_id(struct obj *o, struct sid last, int64_t added, const struct sid *max_deleted);
+
+/* Consumer groups; the stream's own, see stream_group.h. */
+struct stream_groups *stream_groups_of(const struct obj *o);
+/* How many entries of the stream's whole life come up to and with the id; STREAM_READ_UNKNOWN when deletions (other than
+ * trims) leave that open. */
+int64_t stream_position(const struct obj *o, struct sid id);
+bool stream_broken_after(const struct obj *o, struct sid id); /* an entry at or after the id may have been deleted */
 
 int64_t stream_node_entries(void); /* the setting stream-node-max-entries */
 

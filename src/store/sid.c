@@ -1,0 +1,56 @@
+#include "store/sid.h"
+
+#include <string.h>
+
+#include "base/num.h"
+
+bool sid_next(struct sid *id)
+{
+    if (id->seq != UINT64_MAX) {
+        id->seq++;
+        return true;
+    }
+    if (id->ms == UINT64_MAX)
+        return false;
+    *id = (struct sid){id->ms + 1, 0};
+    return true;
+}
+
+bool sid_prev(struct sid *id)
+{
+    if (id->seq != 0) {
+        id->seq--;
+        return true;
+    }
+    if (id->ms == 0)
+        return false;
+    *id = (struct sid){id->ms - 1, UINT64_MAX};
+    return true;
+}
+
+bool sid_parse(struct slice s, uint64_t missing_seq, struct sid *id, bool *any_seq)
+{
+    const char *dash = s.len ? memchr(s.p, '-', s.len) : NULL;
+    if (any_seq)
+        *any_seq = false;
+    id->seq = missing_seq;
+    if (!dash)
+        return num_to_u64(s, &id->ms);
+    struct slice ms = slice_of(s.p, (size_t)(dash - s.p)), seq = slice_of(dash + 1, s.len - ms.len - 1);
+    if (!num_to_u64(ms, &id->ms))
+        return false;
+    if (any_seq && slice_is(seq, "*")) {
+        *any_seq = true;
+        id->seq = 0;
+        return true;
+    }
+    return num_to_u64(seq, &id->seq);
+}
+
+struct slice sid_format(struct sid id, char to[SID_TEXT])
+{
+    size_t n = num_from_u64(to, id.ms);
+    to[n++] = '-';
+    n += num_from_u64(to + n, id.seq);
+    return slice_of(to, n);
+}
