@@ -20,6 +20,7 @@
 #include "cmd/call.h"
 #include "cmd/dispatch.h"
 #include "cmd/push.h"
+#include "cmd/script.h"
 
 struct queue {
     struct list places, ready_link;
@@ -345,7 +346,7 @@ static void serve_queue(struct queue *q)
 void block_serve(void)
 {
     static bool serving;
-    if (serving)
+    if (serving || script_running()) /* a script's keys are not ready before it is whole */
         return;
     serving = true;
     while (!list_empty(&ready)) {

@@ -37,6 +37,13 @@ static bool idle(struct call *c)
     return false;
 }
 
+static void too_many(struct call *c)
+{
+    struct slice sub = call_arg(c, 1);
+    reply_errorf(c->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try FUNCTION HELP.",
+                 (int)(sub.len < 128 ? sub.len : 128), sub.p);
+}
+
 /* ---- loading and deleting ---- */
 
 /* > FUNCTION LOAD "#!lua name=mylib\nredis.register_function('add', function(keys, args) return args[1] + args[2] end)"
@@ -111,7 +118,11 @@ static void clear(void)
  */
 static void function_flush(struct call *c)
 {
-    if (c->argc > 3 || (c->argc == 3 && !slice_is(call_arg(c, 2), "sync") && !slice_is(call_arg(c, 2), "async"))) {
+    if (c->argc > 3) {
+        too_many(c);
+        return;
+    }
+    if (c->argc == 3 && (!slice_is(call_arg(c, 2), "sync") && !slice_is(call_arg(c, 2), "async"))) {
         reply_errorf(c->reply, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
         return;
     }
@@ -344,7 +355,7 @@ static void function_restore(struct call *c)
     bool flush = c->argc == 4 && slice_is(call_arg(c, 3), "flush");
     bool replace = c->argc == 4 && slice_is(call_arg(c, 3), "replace");
     if (c->argc > 4) {
-        reply_errorf(c->reply, "ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.");
+        too_many(c);
         return;
     }
     if (c->argc == 4 && !flush && !replace && !slice_is(call_arg(c, 3), "append")) {

@@ -134,7 +134,7 @@ static void unwatch(struct call *c)
     reply_ok(c->reply);
 }
 
-#define COMMON (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST)
+#define COMMON (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY)
 
 /* clang-format off */
 static const struct cmd rows[] = {

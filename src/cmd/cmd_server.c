@@ -14,6 +14,7 @@
 #include "cmd/errorstats.h"
 #include "cmd/families.h"
 #include "cmd/latency.h"
+#include "cmd/script.h"
 #include "cmd/snapshot.h"
 
 static void info(struct call *c)
@@ -206,6 +207,7 @@ static void shutdown_cmd(struct call *c)
         }
     }
     snapshot_stop(); /* what it writes would be older than what is saved now */
+    save = save && !script_running(); /* it has done half of what it does */
     if (save && snapshot_save(&err) < 0 && !force) {
         reply_errorf(c->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
         return;
@@ -278,7 +280,7 @@ static const struct cmd rows[] = {
     {.name = "module", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "Modules.", .since = "4.0.0",
      .complexity = "Depends on the subcommand.", SUBS(module_subs)},
     {.name = "shutdown", .run = shutdown_cmd, .arity = -1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI,
+     .flags = CMD_ADMIN | CMD_ALLOW_BUSY | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI,
      .syntax = "[NOSAVE|SAVE] [NOW] [FORCE]", .summary = "Stops the server cleanly.", .since = "1.0.0",
      .complexity = "O(1)"},
     {.name = "bgrewriteaof", .run = bgrewriteaof, .arity = 1, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "",

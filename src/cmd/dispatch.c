@@ -160,7 +160,7 @@ static unsigned flags_to_check(const struct client *c, const struct cmd *cmd)
 static inline bool may_be_refused(const struct client *c, const struct cmd *cmd)
 {
     return !c->authed || (c->user && !c->user->unlimited) || (c->flags & CLIENT_MULTI) || c->sub || store->loading ||
-           (cmd->flags & (CMD_DENYOOM | CMD_WRITE | CMD_REGISTRY | CMD_MODEL));
+           script_running() || (cmd->flags & (CMD_DENYOOM | CMD_WRITE | CMD_REGISTRY | CMD_MODEL));
 }
 
 /* True when the command may run; otherwise the reply says why not. */
@@ -176,6 +176,10 @@ static bool admit(struct client *c, struct cmd_entry *e, int argc, const struct 
     if (!permission_or_reply(c, e, argc, argv,
                              c->flags & CLIENT_MULTI ? ACL_CONTEXT_MULTI : ACL_CONTEXT_TOPLEVEL))
         return false;
+    if (script_running() && !(cmd->flags & CMD_ALLOW_BUSY)) {
+        reply_errorf(&c->reply, "%s", script_busy_error());
+        return false;
+    }
     if ((flags & CMD_DENYOOM) && dispatch_gates.memory && dispatch_gates.memory(&err) < 0) {
         reply_err(&c->reply, &err);
         return false;

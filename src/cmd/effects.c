@@ -96,6 +96,14 @@ void effects_end(void)
         emit_group(&group);
 }
 
+void effects_abandon(void)
+{
+    for (size_t i = 0; i < group.n; i++)
+        mem_free(group.at[i].argv);
+    group.n = 0;
+    skipping = true;
+}
+
 void effects_skip(bool on)
 {
     skipping = on;

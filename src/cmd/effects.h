@@ -25,6 +25,8 @@ void effects_add_last(int db, int argc, const struct slice *argv);
 
 /* on: effects are not kept (a script has asked for it with redis.set_repl), until off. */
 void effects_skip(bool on);
+/* Drops the group that is open, and all that still comes: the process ends in the middle of it. */
+void effects_abandon(void);
 
 /* A list of effects that a parked call keeps until it resumes. */
 struct effects;

@@ -28,6 +28,8 @@ static struct {
     bool wrote;      /* from then on it cannot be stopped half done */
     bool killed;
     bool busy;       /* over the threshold: the log has it */
+    bool abandoned;  /* the server stops: it ends half done, and nobody will know */
+    int64_t turned_us; /* when others were served last */
 } now;
 
 bool script_running(void)
@@ -116,8 +118,33 @@ static int may_run(int argc, const struct slice *argv)
 
 /* ---- how long ---- */
 
+#define TURN_US 500 /* the least time between two inner turns */
+
+static void serve_others(int64_t at_us)
+{
+    if (!now.busy)
+        log_warning("Slow script detected: still in execution after %lld milliseconds. You can try killing the script "
+                    "using the %s KILL command. Script name is: %s.",
+                    (long long)((at_us - now.since_us) / 1000), now.start->eval ? "SCRIPT" : "FUNCTION",
+                    now.start->run.name);
+    now.busy = true;
+    now.turned_us = at_us;
+    loop_turn_inside(loop);
+    if (loop_stopping(loop)) {
+        effects_abandon();
+        now.abandoned = now.killed = true;
+    }
+}
+
+/* Only for a connected client's script the loop is turned: others (a flow's) have frames on the stack that nobody has
+ * looked at with that in mind. */
 static bool look(void)
 {
+    int64_t at_us = clock_mono_us();
+    bool own = now.call->client && now.call->client->conn;
+    if (!now.killed && own && threshold_ms > 0 && (at_us - now.since_us) / 1000 >= threshold_ms &&
+        at_us - now.turned_us >= TURN_US)
+        serve_others(at_us);
     return !now.killed;
 }
 
@@ -232,12 +259,13 @@ void script_execute(struct call *c, struct script_start *s)
     now.no_memory = no_memory;
     now.read_only = s->read_only || (s->flags & SCRIPT_NO_WRITES);
     now.allow_oom = s->flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES);
-    now.wrote = now.killed = now.busy = false;
+    now.wrote = now.killed = now.busy = now.abandoned = false;
+    now.turned_us = 0;
     inside->db = c->db;
     inside->user = c->client->user; /* lent */
     engine_run(s->engine, &s->run, c->reply);
     inside->user = NULL;
-    effects_skip(false);
+    effects_skip(now.abandoned);
     if (s->run.counted)
         c->flags |= CALL_COUNTED;
     now.start = NULL;

@@ -18,6 +18,7 @@
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/effects.h"
+#include "cmd/script.h"
 #include "io/file.h"
 #include "persist/child.h"
 #include "store/rdb.h"
@@ -187,7 +188,7 @@ bool snapshot_running(void)
 
 bool snapshot_wanted(void)
 {
-    return npoints > 0;
+    return npoints > 0 && !script_running(); /* which has done half of what it does */
 }
 
 int64_t snapshot_last_s(void)

@@ -560,7 +560,7 @@ struct flow_run *run_start(const struct run_options *o, const struct flow_watch 
     r->deadline = timer_create_on(flow_host()->loop, on_deadline, r);
     timer_start(r->deadline, (uint64_t)r->timeout_ms, 0);
     list_add_head(&runs, &r->link);
-    loop_post(flow_host()->loop, kick, r);
+    loop_post_work(flow_host()->loop, kick, r);
     return r;
 }
 

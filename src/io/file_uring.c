@@ -194,6 +194,7 @@ static int uring_open(void **self, struct file_io *f, struct loop *l, struct err
     e->watch = watch_create(l, e->event, on_event, e);
     assert(e->watch);
     watch_background(e->watch);
+    watch_inside(e->watch);
     e->flush = (struct loop_hook){.fn = flush, .arg = e};
     loop_flush_hook(l, &e->flush);
     *self = e;

@@ -1,4 +1,4 @@
-/* The pool behind jobs: a queue under one mutex, a thread per worker, and done() by loop_post.
+/* The pool behind jobs: a queue under one mutex, a thread per worker, and done() by loop_post_work.
  *
  * A job is in one of four states, changed only under the mutex:
  *
@@ -53,7 +53,7 @@ static void finish(void *arg)
 static void end(struct job *j)
 {
     j->state = ENDED;
-    loop_post(j->pool->loop, finish, j);
+    loop_post_work(j->pool->loop, finish, j);
 }
 
 static void *worker(void *arg)

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -23,6 +24,7 @@ struct post {
     struct post *next;
     void (*fn)(void *arg);
     void *arg;
+    bool work;
 };
 
 struct loop {
@@ -35,9 +37,13 @@ struct loop {
     struct list *running_from;     /* hooks of the present round that have not run yet; NULL outside a round */
     _Atomic(struct post *) posted; /* newest first */
     struct post *batch;            /* taken from posted, oldest first */
+    struct post *later;            /* work that came during an inner turn, oldest first */
     int held;
     bool stop;
+    bool inside; /* an inner turn is under way */
 };
+
+_Static_assert(offsetof(struct loop, uv) == 0, "a libuv handle's loop is ours");
 
 uv_loop_t *loop_uv(struct loop *l)
 {
@@ -47,7 +53,7 @@ uv_loop_t *loop_uv(struct loop *l)
 /* Each hook is moved to the end of the list before it runs, so that any hook may unhook itself or another. */
 static void run_hooks(struct loop *l, struct list *hooks)
 {
-    struct list todo;
+    struct list todo, *outer = l->running_from;
     list_init(&todo);
     if (!list_empty(hooks)) {
         todo = *hooks;
@@ -62,7 +68,7 @@ static void run_hooks(struct loop *l, struct list *hooks)
         struct loop_hook *h = list_entry(n, struct loop_hook, link);
         h->fn(h->arg);
     }
-    l->running_from = NULL;
+    l->running_from = outer;
 }
 
 static void on_prepare(uv_prepare_t *p)
@@ -77,6 +83,13 @@ static void on_again(uv_idle_t *i)
     uv_idle_stop(i);
 }
 
+static void append(struct post **list, struct post *tail)
+{
+    while (*list)
+        list = &(*list)->next;
+    *list = tail;
+}
+
 static void on_wake(uv_async_t *a)
 {
     struct loop *l = a->data;
@@ -87,13 +100,15 @@ static void on_wake(uv_async_t *a)
         oldest = newest;
         newest = n;
     }
-    struct post **tail = &l->batch;
-    while (*tail)
-        tail = &(*tail)->next;
-    *tail = oldest;
+    append(&l->batch, oldest);
     while (l->batch) {
         struct post *p = l->batch;
         l->batch = p->next;
+        if (p->work && l->inside) {
+            p->next = NULL;
+            append(&l->later, p);
+            continue;
+        }
         void (*fn)(void *) = p->fn;
         void *arg = p->arg;
         mem_free(p);
@@ -169,7 +184,7 @@ void loop_stop(struct loop *l)
 
 static bool anything_left(struct loop *l)
 {
-    if (l->held > 0 || l->batch || atomic_load(&l->posted))
+    if (l->held > 0 || l->batch || l->later || atomic_load(&l->posted))
         return true;
     uv_unref((uv_handle_t *)&l->wake);
     bool alive = uv_loop_alive(&l->uv);
@@ -187,6 +202,25 @@ bool loop_turn_wait(struct loop *l)
 {
     uv_run(&l->uv, anything_left(l) ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     return anything_left(l);
+}
+
+void loop_turn_inside(struct loop *l)
+{
+    assert(!l->inside);
+    l->inside = true;
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    l->inside = false;
+    if (l->later) {
+        append(&l->later, l->batch);
+        l->batch = l->later;
+        l->later = NULL;
+        uv_async_send(&l->wake);
+    }
+}
+
+bool loop_stopping(const struct loop *l)
+{
+    return l->stop;
 }
 
 bool loop_is_here(const struct loop *l)
@@ -221,11 +255,12 @@ void loop_hold(struct loop *l, int by)
     assert(l->held >= 0);
 }
 
-void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+static void post(struct loop *l, void (*fn)(void *arg), void *arg, bool work)
 {
     struct post *p = mem_alloc(sizeof *p);
     p->fn = fn;
     p->arg = arg;
+    p->work = work;
     struct post *before = atomic_load_explicit(&l->posted, memory_order_relaxed);
     do
         p->next = before; /* not read again below: once published, p is the loop's */
@@ -233,6 +268,18 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
     if (!before)
         uv_async_send(&l->wake);
 }
+
+void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    post(l, fn, arg, false);
+}
+
+void loop_post_work(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    post(l, fn, arg, true);
+}
+
+#define INSIDE_RETRY_MS 5 /* a timer that would fire during an inner turn looks again after this */
 
 struct timer {
     uv_timer_t uv;
@@ -243,7 +290,11 @@ struct timer {
 static void on_timer(uv_timer_t *h)
 {
     struct timer *t = h->data;
-    t->fn(t->arg);
+    const struct loop *l = (const struct loop *)h->loop; /* its first member */
+    if (l->inside)
+        uv_timer_start(h, on_timer, INSIDE_RETRY_MS, uv_timer_get_repeat(h));
+    else
+        t->fn(t->arg);
 }
 
 static void free_handle(uv_handle_t *h)
@@ -282,13 +333,16 @@ struct watch {
     uv_poll_t uv;
     void (*fn)(void *arg);
     void *arg;
+    bool inside; /* looked at in inner turns, too */
 };
 
 /* An error on the descriptor counts as readable: the owner's read then meets it. */
 static void on_poll(uv_poll_t *h, int status, int events)
 {
     struct watch *w = h->data;
-    w->fn(w->arg);
+    const struct loop *l = (const struct loop *)h->loop;
+    if (w->inside || !l->inside)
+        w->fn(w->arg);
 }
 
 struct watch *watch_create(struct loop *l, int fd, void (*fn)(void *arg), void *arg)
@@ -303,6 +357,11 @@ struct watch *watch_create(struct loop *l, int fd, void (*fn)(void *arg), void *
     w->arg = arg;
     uv_poll_start(&w->uv, UV_READABLE, on_poll);
     return w;
+}
+
+void watch_inside(struct watch *w)
+{
+    w->inside = true;
 }
 
 void watch_background(struct watch *w)

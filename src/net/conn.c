@@ -11,8 +11,8 @@
  * go when the socket's own last callback comes, so a command may close its own connection.
  * - The end of the peer's stream is not the end of the connection: `printf ... | nc` has sent all it has to say and
  * waits for the answers. They are written first, unless a parked call is under way, which nobody may be waiting for.
- * - While a command runs nothing is read from its connection, even if that command turns the loop (SHUTDOWN does): its
- *   arguments lie in the query buffer. */
+ * - While a command runs nothing is read from its connection, even if that command turns the loop (a script that has run
+ *   for long does): its arguments lie in the query buffer. Nor is anything written, and a close waits until it has ended. */
 #include "net/conn.h"
 
 #include <assert.h>
@@ -80,7 +80,7 @@ struct conn {
     struct buf out;     /* replies since the last write */
     struct buf sending; /* the kernel is taking these */
 
-    bool running;    /* in the parse loop: commands of this connection are being called */
+    bool running;    /* in the parse loop: commands of this connection are being called; nothing of it is freed or sent */
     bool stopped;    /* conn_stop */
     bool postponed;  /* conn_postpone: the present command is not consumed */
     bool held;       /* conn_hold */
@@ -249,6 +249,10 @@ static void run_commands(struct conn *c)
     c->running = false;
     if (c->in_at == c->in.len)
         c->in_at = c->in.len = 0;
+    if (c->closing)
+        sock_close(c->sock);
+    else if (c->out.len > 0 || c->close_soon)
+        add_pending(c);
 }
 
 static size_t room_for_next_read(const struct conn *c);
@@ -435,6 +439,8 @@ static void sent(struct conn *c)
 
 static void flush(struct conn *c)
 {
+    if (c->running) /* an inner turn: who replies has noted how much stood there before */
+        return;
     while (c->out.len > 0 && !c->held && !c->writing && !c->closing) {
         struct buf empty = c->sending;
         c->sending = c->out;
@@ -564,7 +570,8 @@ void conn_close(struct conn *c)
     c->closing = true;
     list_del(&c->pending);
     list_del(&c->ready);
-    sock_close(c->sock);
+    if (!c->running) /* else at its end: an inner turn would free what the callers are working on */
+        sock_close(c->sock);
 }
 
 bool conn_closing(const struct conn *c)

@@ -278,7 +278,7 @@ static void post_drain(struct http_client *client)
 {
     struct drain_post *p = mem_alloc(sizeof *p);
     *p = (struct drain_post){client->out, client};
-    loop_post(client->loop, on_drain, p);
+    loop_post_work(client->loop, on_drain, p);
 }
 
 static void send_msg(struct http_call *c, struct msg *m)

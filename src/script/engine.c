@@ -463,11 +463,11 @@ static struct problem problem_of(lua_State *l)
 static void report(struct engine *e, struct reply *to)
 {
     struct problem p = problem_of(e->l);
-    if (!lua_checkstack(e->l, 1) || !p.source)
-        reply_errorf(to, "%s", p.msg);
-    else
-        reply_errorf(to, "%s script: %s, on %s:%s.", p.msg, e->now->name, p.source, p.line);
-    e->now->counted = p.counted;
+    struct buf *text = engine_text(e->l);
+    buf_add_str(text, p.msg);
+    if (p.source)
+        buf_addf(text, " script: %s, on %s:%s.", e->now->name, p.source, p.line);
+    rlua_write_error(e->l, to, buf_slice(text), p.counted);
 }
 
 /* Keys, arguments and the function. Where memory may run out, so under lua_cpcall's protection with the run itself. */

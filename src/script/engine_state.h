@@ -50,6 +50,8 @@ void redislib_library(struct engine *e); /* pushes the globals of a library's lo
 /* RESP to Lua: pushes the one reply that the bytes are. Lua to RESP: writes the value on top of the stack and pops it. */
 void rlua_push(lua_State *l, struct slice resp);
 void rlua_write(lua_State *l, struct reply *to);
+/* An error of the run's reply; counted: a command inside has been blamed for it already. */
+void rlua_write_error(lua_State *l, struct reply *to, struct slice text, bool counted);
 
 void mathlib_open(lua_State *l); /* random and randomseed */
 int luaopen_bitlib(lua_State *l);

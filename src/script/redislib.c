@@ -89,6 +89,7 @@ static int call(lua_State *l, bool raise)
     int argc = lua_gettop(l);
     buf_clear(&e->reply);
     e->host->call(argc, e->argv, e->resp, &e->reply);
+    lua_settop(l, 0); /* thousands of arguments leave no room for the reply */
     bool failed = e->reply.len && e->reply.p[0] == '-';
     rlua_push(l, buf_slice(&e->reply));
     if (e->reply.cap > KEEP_REPLY)

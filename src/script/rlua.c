@@ -270,14 +270,22 @@ static void write_array(lua_State *l, struct reply *to)
     }
 }
 
+void rlua_write_error(lua_State *l, struct reply *to, struct slice text, bool counted)
+{
+    if (counted) {
+        write_line(to, '-', text);
+        to->errors++;
+        engine_of(l)->now->counted = true;
+    } else {
+        reply_errorf(to, "%.*s", (int)text.len, text.p);
+    }
+}
+
 static void write_error(lua_State *l, struct reply *to)
 {
-    struct engine *e = engine_of(l);
-    write_line(to, '-', to_slice(l, -1));
-    to->errors++;
-    lua_pop(l, 1);
-    if (push_field(l, "ignore_error_stats_update") == LUA_TBOOLEAN && lua_toboolean(l, -1) && e->now)
-        e->now->counted = true;
+    lua_pushliteral(l, "ignore_error_stats_update");
+    lua_rawget(l, -3);
+    rlua_write_error(l, to, to_slice(l, -2), lua_toboolean(l, -1));
 }
 
 static bool write_verbatim(lua_State *l, struct reply *to)

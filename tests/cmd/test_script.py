@@ -1,6 +1,8 @@
 """EVAL and its kin: conversions, errors, the sandbox, libraries, atomicity, the cache."""
 
 import hashlib
+import socket
+import struct
 
 import pytest
 import redis
@@ -223,3 +225,131 @@ def test_monitor_shows_both(server, r):
         first, second = m.next_command(), m.next_command()
     assert first["command"].startswith("EVAL") and second["command"] == "SET k v" and second["client_type"] == "lua"
     c.close()
+
+
+# ---- scripts that run for long ----
+
+
+@pytest.fixture
+def busy(fresh):
+    """A server whose scripts are busy at once, and a connection to start one on."""
+    s = fresh("--busy-reply-threshold", "5", "--appendonly", "yes", "--enable-debug-command", "yes")
+    return s
+
+
+def until_busy(server):
+    c = resp.Conn(server.raw())
+    for _ in range(3000):
+        got = c.call("PING")
+        if isinstance(got, resp.Error):
+            assert str(got).startswith("BUSY Redis is busy running a script.")
+            return c
+    raise AssertionError("the script was never busy")
+
+
+LONG = "local f = function() while true do end end while true do pcall(f) end"
+LOAD = "#!lua name=l\nredis.register_function('long', function() {} end)\nredis.register_function{{function_name='ro', callback=function() {} end, flags={{'no-writes'}}}}"
+
+
+def test_a_long_script_is_killed(busy):
+    a = resp.Conn(busy.raw())
+    a.sock.sendall(resp.encode("PING") + resp.encode("EVAL", LONG, 0) + resp.encode("PING"))
+    c = until_busy(busy)
+    assert str(c.call("FUNCTION", "KILL")) == "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+    for refused in (("GET", "k"), ("CONFIG", "GET", "x"), ("EVAL", "return 1", 0), ("EXEC",), ("SUBSCRIBE", "x"), ("INFO",)):
+        assert isinstance(c.call(*refused), resp.Error)
+    assert c.call("MULTI") == "OK" and str(c.call("GET", "k")).startswith("BUSY") and c.call("DISCARD") == "OK"
+    assert c.call("WATCH", "k") == "OK" and c.call("UNWATCH") == "OK" and c.call("HELLO", 3)[b"proto"] == 3
+    assert c.call("SCRIPT", "KILL") == "OK"
+    assert a.read() == "PONG" and "Script killed by user" in str(a.read()) and a.read() == "PONG"
+    assert c.call("PING") == "PONG" and str(c.call("SCRIPT", "KILL")) == "NOTBUSY No scripts in execution right now."
+    assert c.call("EVAL", "return 1", 0) == 1
+
+
+def test_a_long_pattern_is_killed(busy):
+    a = resp.Conn(busy.raw())
+    a.send("EVAL", "return string.find(string.rep('a', 5000), string.rep('a-', 60) .. 'b')", 0)
+    c = until_busy(busy)
+    assert c.call("SCRIPT", "KILL") == "OK" and isinstance(a.read(), resp.Error)
+
+
+def test_a_long_function(busy):
+    c = resp.Conn(busy.raw())
+    c.call("FUNCTION", "LOAD", LOAD.format(LONG, LONG))
+    a = resp.Conn(busy.raw())
+    a.send("FCALL", "long", 1, "key", "arg")
+    c = until_busy(busy)
+    assert str(c.call("SCRIPT", "KILL")) == "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+    running = c.call("FUNCTION", "STATS")[1]
+    assert running[:4] == [b"name", b"long", b"command", [b"FCALL", b"long", b"1", b"key", b"arg"]] and running[5] >= 5
+    assert c.call("FUNCTION", "KILL") == "OK" and "Script killed by user" in str(a.read())
+    assert c.call("FUNCTION", "STATS")[1] is None
+
+
+def test_in_a_transaction_a_long_script_is_killed_and_the_rest_runs(busy):
+    a = resp.Conn(busy.raw())
+    for cmd in (("MULTI",), ("SET", "before", 1), ("EVAL", LONG, 0), ("SET", "after", 1)):
+        a.call(*cmd)
+    a.send("EXEC")
+    c = until_busy(busy)
+    assert c.call("SCRIPT", "KILL") == "OK"
+    got = a.read()
+    assert got[0] == got[2] == "OK" and isinstance(got[1], resp.Error) and c.call("EXISTS", "before", "after") == 2
+
+
+def test_what_waits_while_a_script_runs(busy):
+    """Clients that come, go and are blocked meanwhile; expiry; the caller's own hang-up."""
+    waiting = resp.Conn(busy.raw())
+    waiting.send("BLPOP", "list", 0)
+    soon = resp.Conn(busy.raw())
+    soon.send("BLPOP", "other", "0.02")
+    a = resp.Conn(busy.raw())
+    a.call("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1)
+    a.call("SET", "short", 1, "PX", 30)
+    a.send("EVAL", "redis.call('LPUSH', 'list', 'first') "
+                   "while not string.find(redis.call('CLIENT', 'LIST'), 'name=go') do end "
+                   "redis.call('LPUSH', 'list', 'second') return redis.call('EXISTS', 'short')", 0)
+    c = until_busy(busy)
+    assert str(c.call("SCRIPT", "KILL")).startswith("UNKILLABLE Sorry the script already executed write commands")
+    gone = [resp.Conn(busy.raw()) for _ in range(20)]
+    for g in gone:
+        assert str(g.call("GET", "x")).startswith("BUSY")
+        g.close()
+    c.send("HELLO", 2, "SETNAME", "go")
+    assert isinstance(c.read(), list)
+    assert waiting.read() == [b"list", b"second"] and soon.read() is None  # only when the script was whole
+    assert a.read() == 1 and c.call("LRANGE", "list", 0, -1) == [b"first"]
+    c.call("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 0)
+
+
+def test_the_caller_hangs_up(busy):
+    for _ in range(5):
+        a = resp.Conn(busy.raw())
+        a.send("EVAL", LONG, 0)
+        c = until_busy(busy)
+        a.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+        a.f.close()
+        a.close()
+        for _ in range(50):
+            assert str(c.call("PING")).startswith("BUSY")
+        assert c.call("SCRIPT", "KILL") == "OK" and c.call("PING") == "PONG"
+        c.close()
+
+
+def test_shutdown_drops_what_a_script_did_half(fresh):
+    s = fresh("--busy-reply-threshold", "5", "--appendonly", "yes", "--appendfsync", "always")
+    r = s.client()
+    r.set("k", "before")
+    a = resp.Conn(s.raw())
+    a.send("EVAL", "redis.call('SET', 'k', 'half') while true do end", 0)
+    c = until_busy(s)
+    c.send("SHUTDOWN", "NOSAVE")
+    s.proc.wait(timeout=30)
+    s.start()
+    assert s.client().get("k") == "before"
+
+
+def test_no_threshold_means_no_turns(fresh):
+    s = fresh("--busy-reply-threshold", "0")
+    r = s.client()
+    assert r.eval("for i = 1, 3000000 do end return 1", 0) == 1 and r.ping()
