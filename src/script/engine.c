@@ -108,6 +108,11 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize)
 static void hook(lua_State *l, lua_Debug *unused)
 {
     (void)unused;
+    engine_look(l);
+}
+
+void engine_look(lua_State *l)
+{
     struct engine *e = engine_of(l);
     if (run_may_go_on(&e->run))
         return;
@@ -346,6 +351,7 @@ struct engine *engine_create(const struct engine_host *host)
     struct engine *e = mem_zero(sizeof *e);
     e->host = host;
     e->run.look = look;
+    e->run.stopped = engine_look;
     e->run.limits = (struct sandbox_limits){.memory = 512u << 20}; /* of one string.rep */
     uint64_t seed = (uint64_t)clock_wall_us();
     memcpy(e->rand48, &seed, sizeof e->rand48);

@@ -12,7 +12,7 @@ struct engine {
     struct engine_run *now; /* the run under way, and where its reply goes */
     struct reply *to;
     int ended; /* lua_pcall's result */
-    unsigned runs;
+    unsigned runs, calls;
     int globals, library, handler; /* registry references: the real globals, those of a library's load, the error handler */
     int resp;                      /* of the replies inside, redis.setresp */
 
@@ -43,6 +43,8 @@ int engine_error(lua_State *l, const char *msg); /* raises one; does not return 
 /* An empty buffer for what a C function puts together. It belongs to the engine, so an error that jumps out leaks nothing;
  * two uses must not overlap. */
 struct buf *engine_text(lua_State *l);
+
+void engine_look(lua_State *l); /* asks whether the script may go on, and raises when not */
 
 void redislib_open(struct engine *e); /* the table `redis` among the globals */
 void redislib_library(struct engine *e); /* pushes the globals of a library's load, unprotected */

@@ -79,9 +79,13 @@ static bool take_argv(struct engine *e, lua_State *l)
 
 #define KEEP_REPLY (64 << 10) /* a larger buffer is not kept between calls */
 
+#define LOOK_EVERY_CALL 8 /* a power of two: commands take long, instructions of Lua do not tell how long */
+
 static int call(lua_State *l, bool raise)
 {
     struct engine *e = engine_of(l);
+    if ((++e->calls & (LOOK_EVERY_CALL - 1)) == 0)
+        engine_look(l);
     if (!e->now)
         return engine_error(l, "redis.call/pcall can only be called inside a script invocation");
     if (!take_argv(e, l))

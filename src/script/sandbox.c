@@ -32,6 +32,8 @@ bool run_may_go_on(struct run *r)
 
 int run_raise_stop(lua_State *l)
 {
+    if (run_of(l)->stopped)
+        run_of(l)->stopped(l);
     return luaL_error(l, "stopped");
 }
 

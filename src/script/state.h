@@ -19,7 +19,8 @@ struct run {
     int64_t deadline_us;
     enum run_stop stop;
     struct rng rng;
-    bool (*look)(struct run *r); /* asked in place of the clock, when there is one */
+    bool (*look)(struct run *r);     /* asked in place of the clock, when there is one */
+    void (*stopped)(lua_State *l);   /* and raises the error of a run that it has stopped */
     const char *name;
     struct slice code;
     const cJSON *input;
