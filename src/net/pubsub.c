@@ -271,6 +271,11 @@ size_t pubsub_numsub(struct pubsub *p, enum pubsub_kind kind, struct slice chann
     return t ? t->count : 0;
 }
 
+size_t pubsub_numnames(const struct pubsub *p, enum pubsub_kind kind)
+{
+    return dict_count(&p->topics[kind]);
+}
+
 size_t pubsub_numpat(const struct pubsub *p)
 {
     return p->pattern_count;

@@ -33,6 +33,7 @@ size_t pubsub_publish(struct pubsub *p, enum pubsub_kind kind, struct slice chan
 void pubsub_channels(struct pubsub *p, enum pubsub_kind kind, void (*fn)(void *arg, struct slice name, size_t subs),
                      void *arg);
 size_t pubsub_numsub(struct pubsub *p, enum pubsub_kind kind, struct slice channel);
+size_t pubsub_numnames(const struct pubsub *p, enum pubsub_kind kind); /* how many have subscribers */
 size_t pubsub_numpat(const struct pubsub *p);
 
 #endif

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/latency.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -26,6 +28,8 @@ struct message {
     int result; /* 1: only progress */
     struct err err;
 };
+
+struct child_stats child_stats;
 
 struct child {
     const struct child_ops *ops;
@@ -164,8 +168,14 @@ int child_start(struct child **out, struct loop *l, const struct child_ops *ops,
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     pid_t parent = getpid();
+    int64_t start = clock_mono_us();
     c->pid = fork();
     int why = errno;
+    if (c->pid > 0) {
+        child_stats.forks++;
+        child_stats.last_us = clock_mono_us() - start;
+        latency_note("fork", child_stats.last_us);
+    }
     if (c->pid == 0)
         be_the_child(c, line[1], fd, &old, parent);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -13,6 +13,12 @@
 #include "base/err.h"
 #include "io/loop.h"
 
+struct child_stats {
+    uint64_t forks;
+    int64_t last_us; /* how long the last fork kept the loop */
+};
+extern struct child_stats child_stats;
+
 struct child;
 
 struct child_ops {

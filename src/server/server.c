@@ -157,6 +157,7 @@ static void every_tick(void *arg)
     durable_tick();
     rooms_tick();
     stats_tick();
+    stats_redis_tick();
 }
 
 static int make_room(struct err *err)
@@ -272,6 +273,7 @@ static int open_all(struct err *err)
     dispatch_gates.shutdown = stop;
     dispatch_gates.memory = make_room;
     stats_boot(store, pool, files);
+    stats_redis_boot();
     if ((rc = rooms_open(&(struct rooms){loop, pool, files, store}, err)) < 0)
         return rc;
     if ((rc = durable_open(loop, files, pool, ".", err)) < 0)

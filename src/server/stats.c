@@ -26,6 +26,11 @@ static uint64_t sample_commands;
 static int64_t sample_ms;
 static uint64_t ops_per_sec;
 
+size_t stats_peak(void)
+{
+    return peak > mem_used() ? peak : mem_used();
+}
+
 void stats_tick(void)
 {
     size_t used = mem_used();
@@ -72,7 +77,7 @@ NUM(clients, client_count())
 NUM(max_clients, listen_maxclients)
 NUM(used, mem_used())
 NUM(rss, mem_rss())
-NUM(peak_bytes, peak > mem_used() ? peak : mem_used())
+NUM(peak_bytes, stats_peak())
 NUM(max_memory, evict_maxmemory)
 NUM(pending_free, lazyfree_pending())
 NUM(accepted, listen_stats.accepted)

@@ -127,3 +127,37 @@ def test_all_or_nothing(t):
     assert error(t, "CONFIG", "SET", "timeout", "1", "nonsense", "2").startswith("Unknown option or number of arguments")
     assert "duplicate parameter" in error(t, "CONFIG", "SET", "timeout", "1", "timeout", "2")
     assert raw(t, "CONFIG", "HELP")[0].startswith("CONFIG <subcommand>")
+
+
+REDIS_FIELDS = {
+    "server": "redis_version redis_git_sha1 redis_build_id redis_mode os arch_bits multiplexing_api process_id run_id tcp_port "
+              "uptime_in_seconds uptime_in_days lru_clock executable config_file",
+    "clients": "connected_clients cluster_connections maxclients client_recent_max_input_buffer blocked_clients",
+    "memory": "used_memory used_memory_human used_memory_rss used_memory_peak used_memory_peak_perc used_memory_overhead "
+              "used_memory_startup used_memory_dataset allocator_allocated allocator_active allocator_resident total_system_memory "
+              "maxmemory maxmemory_human maxmemory_policy allocator_frag_ratio mem_fragmentation_ratio mem_clients_normal mem_allocator "
+              "lazyfree_pending_objects used_memory_lua number_of_cached_scripts number_of_functions",
+    "persistence": "loading async_loading rdb_changes_since_last_save rdb_bgsave_in_progress rdb_last_save_time "
+                   "rdb_last_bgsave_status aof_enabled aof_rewrite_in_progress aof_last_bgrewrite_status aof_last_write_status",
+    "stats": "total_connections_received total_commands_processed instantaneous_ops_per_sec total_net_input_bytes "
+             "total_net_output_bytes instantaneous_input_kbps rejected_connections expired_keys evicted_keys keyspace_hits "
+             "keyspace_misses pubsub_channels pubsub_patterns pubsubshard_channels total_error_replies",
+    "replication": "role connected_slaves master_repl_offset",
+    "cpu": "used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children used_cpu_sys_main_thread",
+    "cluster": "cluster_enabled",
+}
+
+
+def test_info_has_what_dashboards_read(t):
+    t.get("x")
+    text = raw(t, "INFO", "everything")
+    names = [line.split(":")[0] for line in text.split("\r\n") if line and not line.startswith("#")]
+    twice = {n for n in names if names.count(n) > 1}
+    assert not twice
+    for section, fields in REDIS_FIELDS.items():
+        have = t.info(section)
+        assert not [f for f in fields.split() if f not in have], section
+    memory = t.info("memory")
+    assert memory["allocator_resident"] >= memory["allocator_active"] >= memory["allocator_allocated"] >= memory["used_memory"] * 0.8 or (
+        memory["allocator_resident"] == 0)  # an allocator without figures: a build under a sanitizer
+    assert t.info("cpu")["used_cpu_user_main_thread"] <= t.info("cpu")["used_cpu_user"]
