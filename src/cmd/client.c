@@ -9,6 +9,7 @@
 #include "cmd/durable.h"
 #include "cmd/multi.h"
 #include "cmd/tracking.h"
+#include "repl/feed.h"
 
 static struct list clients = {&clients, &clients};
 static size_t connected;
@@ -80,6 +81,7 @@ void client_destroy(struct client *c)
         connected--;
         dict_remove(&by_id, id_key(c));
     }
+    follower_destroy(c->follower);
     c->conn = NULL;
     if (c->parked)
         call_orphan(c->parked);
@@ -120,9 +122,26 @@ size_t client_subscriptions(const struct client *c)
            pubsub_count(c->sub, PUBSUB_SHARD);
 }
 
+bool client_follows(const struct client *c)
+{
+    return c->follower && c->follower->state != FOLLOWER_NEW;
+}
+
+const char *client_type(const struct client *c)
+{
+    return client_follows(c) ? "replica" : client_subscriptions(c) ? "pubsub" : "normal";
+}
+
+bool client_is_type(const struct client *c, struct slice type)
+{
+    return slice_is(type, client_type(c)) || (client_follows(c) && slice_is(type, "slave"));
+}
+
 static void flags_text(const struct client *c, char *to)
 {
     size_t n = 0;
+    if (client_follows(c))
+        to[n++] = 'S';
     if (client_subscriptions(c))
         to[n++] = 'P';
     if (c->flags & CLIENT_MONITOR)

@@ -54,6 +54,8 @@ struct client {
     uint64_t hold_lsn;               /* replies leave when the journal has synced this far; 0: nothing is held */
     uint64_t hold_write_lsn;         /* of that, what its own writes need */
     struct list hold_link;
+    uint64_t write_lsn, write_offset; /* journal and stream behind its last write: what WAITAOF and WAIT wait for */
+    struct follower *follower;        /* it says REPLCONF or has asked for the stream; NULL: an ordinary client */
 };
 
 void clients_boot(struct store *store);
@@ -64,6 +66,9 @@ void client_set_user(struct client *c, struct user *user, bool authed);
 struct client *client_by_id(uint64_t id); /* NULL when unknown */
 size_t client_count(void);                /* connected ones */
 struct list *clients_all(void);           /* struct client, by link */
+bool client_follows(const struct client *c); /* gets the stream of effects, or will */
+const char *client_type(const struct client *c); /* "normal", "pubsub" or "replica" */
+bool client_is_type(const struct client *c, struct slice type); /* also by Redis's older name */
 size_t client_subscriptions(const struct client *c);
 struct pubsub *clients_pubsub(void); /* the server's one */
 void client_line(const struct client *c, struct buf *to); /* one line of CLIENT LIST, no newline */

@@ -254,7 +254,7 @@ static void client_list(struct call *c)
         struct client *k = list_entry(l, struct client, link);
         bool wanted = !by_id;
         if (by_type)
-            wanted = slice_is(call_arg(c, 3), client_subscriptions(k) ? "pubsub" : "normal");
+            wanted = client_is_type(k, call_arg(c, 3));
         for (int i = 3; by_id && i < c->argc; i++) {
             int64_t id;
             if (!num_to_i64(call_arg(c, i), &id) || id <= 0) {
@@ -303,7 +303,7 @@ static bool kill_matches(const struct kill_filter *f, struct client *k, struct c
     sock_name(conn_sock(k->conn), 1, name, sizeof name);
     if (f->laddr.p && !slice_eq(f->laddr, slice_str(name)))
         return false;
-    return !f->type.p || slice_is(f->type, client_subscriptions(k) ? "pubsub" : "normal");
+    return !f->type.p || client_is_type(k, f->type);
 }
 
 static bool kill_parse(struct call *c, struct kill_filter *f)

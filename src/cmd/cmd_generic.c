@@ -576,8 +576,8 @@ static void restore_store(struct call *c, struct value v, int64_t at, const stru
     changed(c, key, "restore");
     if (at && !opt->absolute) {
         struct slice effect[] = {
-            SLICE("RESTORE"), key, slice_of(tmp, num_from_i64(tmp, at)), c->argv[3], SLICE("REPLACE"), SLICE("ABSTTL")};
-        call_effect(c, 6, effect);
+            SLICE("RESTORE"), key, slice_of(tmp, num_from_i64(tmp, at)), c->argv[3], SLICE("ABSTTL"), SLICE("REPLACE")};
+        call_effect(c, opt->replace ? 6 : 5, effect);
     }
     reply_ok(c->reply);
 }

@@ -5,6 +5,7 @@
  * middle of a command waits for that command's end (cmd/push.h). */
 #include "base/glob.h"
 #include "base/mem.h"
+#include "cmd/effects.h"
 #include "cmd/cmd.h"
 #include "cmd/push.h"
 
@@ -167,6 +168,7 @@ static void publish(struct call *c)
 {
     reply_int(c->reply,
               (int64_t)pubsub_publish(clients_pubsub(), PUBSUB_CHANNEL, call_arg(c, 1), call_arg(c, 2)));
+    effects_add_followers(c->db->id, c->argc, c->argv);
 }
 
 /* > SPUBLISH orders "nobody listens"

@@ -225,19 +225,6 @@ static void bgrewriteaof(struct call *c)
         reply_status(c->reply, "Background append only file rewriting started");
 }
 
-/* > ROLE
- * < 1) "master"
- * < 2) (integer) 0
- * < 3) (empty array)
- */
-static void role(struct call *c)
-{
-    reply_array(c->reply, 3);
-    reply_str(c->reply, "master");
-    reply_int(c->reply, 0);
-    reply_array(c->reply, 0);
-}
-
 static void module_list(struct call *c)
 {
     reply_array(c->reply, 0);
@@ -285,9 +272,6 @@ static const struct cmd rows[] = {
      .complexity = "O(1)"},
     {.name = "bgrewriteaof", .run = bgrewriteaof, .arity = 1, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "",
      .summary = "Compacts the journal in the background.", .since = "1.0.0", .complexity = "O(1)"},
-    {.name = "role", .run = role, .arity = 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST,
-     .acl = ACL_ADMIN | ACL_DANGEROUS, .syntax = "", .summary = "The server's role in replication.", .since = "2.8.12",
-     .complexity = "O(1)"},
 };
 
 const struct cmd_family server_family = CMD_FAMILY("server", rows);

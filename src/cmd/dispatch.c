@@ -190,6 +190,10 @@ static bool admit(struct client *c, struct cmd_entry *e, int argc, const struct 
         reply_errorf(&c->reply, "%s", err.msg);
         return false;
     }
+    if (writes && dispatch_gates.followers && dispatch_gates.followers(&err) < 0) {
+        reply_errorf(&c->reply, "%s", err.msg);
+        return false;
+    }
     if (store->loading && !(cmd->flags & CMD_LOADING)) {
         reply_errorf(&c->reply, "LOADING Skald is loading the dataset in memory");
         return false;
@@ -241,6 +245,8 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
         tracking_ran(current, e, argc, argv, flags & CALL_SCRIPT);
     if (!(call.flags & CALL_PARKED))
         dispatch_after(&call, e, dirty);
+    if (e->cmd->flags & CMD_READONLY)
+        effects_apart(); /* keys that it found expired */
     effects_end();
     if (top)
         store->command_ms = 0;

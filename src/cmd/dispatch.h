@@ -21,6 +21,7 @@ extern struct dispatch_stats dispatch_stats;
 struct dispatch_gates {
     int (*disk)(struct err *err);
     int (*memory)(struct err *err);
+    int (*followers)(struct err *err); /* are there enough of them for a write? */
     void (*after_write)(struct client *c, const struct cmd *cmd); /* may hold the client's replies */
     void (*shutdown)(void);                                       /* a clean stop, soon */
 };

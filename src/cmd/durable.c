@@ -13,6 +13,7 @@
 #include "cmd/snapshot.h"
 #include "persist/dirlock.h"
 #include "persist/journal.h"
+#include "repl/feed.h"
 #include "store/rdb.h"
 
 #define MAX_REGISTRIES 16
@@ -28,6 +29,7 @@ static struct list held = {&held, &held}; /* struct client, by hold_link: replie
 static int (*registries[MAX_REGISTRIES])(durable_write *write, void *to);
 static int nregistries;
 static void (*prepare_switch)(uint64_t lsn);
+static void (*advanced)(void);
 
 static bool appendonly, load_truncated, skip_refused, rdb_preamble;
 static bool once; /* the journal is open only until its base is written: BGREWRITEAOF while it is off */
@@ -48,6 +50,11 @@ uint64_t durable_synced_lsn(void)
 uint64_t durable_released_lsn(void)
 {
     return journal ? journal_released_lsn(journal) : UINT64_MAX;
+}
+
+bool durable_on(void)
+{
+    return journal && !once;
 }
 
 bool durable_whole(void)
@@ -94,6 +101,13 @@ static void release_held(void *arg)
         if (c->hold_lsn <= lsn)
             release(c);
     }
+    if (advanced)
+        advanced();
+}
+
+void durable_on_advance(void (*fn)(void))
+{
+    advanced = fn;
 }
 
 /* The disk refuses, perhaps for long: who has only read goes on. */
@@ -110,7 +124,12 @@ static void release_reads(void)
 static void hold_replies(struct client *c, const struct cmd *cmd)
 {
     static uint64_t seen;
+    static uint64_t seen_offset;
     uint64_t lsn = durable_lsn(), before = seen;
+    if (lsn != before)
+        c->write_lsn = lsn;
+    if (feed_offset() != seen_offset)
+        c->write_offset = seen_offset = feed_offset();
     seen = lsn;
     if (!journal || !c->conn || lsn <= journal_released_lsn(journal))
         return;
@@ -224,7 +243,7 @@ int durable_open(struct loop *l, struct file_io *f, struct job_pool *p, const ch
     data_dir = mem_strdup(dir);
     dispatch_gates.disk = disk_gate;
     dispatch_gates.after_write = hold_replies;
-    effects_add_sink(journal_sink, NULL);
+    effects_add_sink(journal_sink, NULL, false);
     effects_mute(journal_sink, true); /* until there is a journal */
     if (!appendonly)
         return import(&found, err);

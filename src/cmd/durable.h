@@ -36,8 +36,10 @@ void durable_switch(bool ok);
 
 bool durable_whole(void);          /* did the replay apply everything? */
 bool durable_enabled(void);     /* is there a journal, or will there be one after the replay? */
+bool durable_on(void);             /* is a journal kept (not only made, as BGREWRITEAOF does while it is off)? */
 uint64_t durable_lsn(void);        /* journal position after the last effect; 0 without a journal */
 uint64_t durable_synced_lsn(void); /* what is on disk */
+void durable_on_advance(void (*fn)(void)); /* called when the synced or the released position has moved */
 uint64_t durable_released_lsn(void); /* what a crash of the process cannot lose; without a journal, everything */
 
 #endif

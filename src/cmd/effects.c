@@ -7,6 +7,7 @@
 
 struct effect {
     int db, argc;
+    bool followers; /* for followers only */
     struct slice *argv; /* one allocation with the bytes behind it */
 };
 
@@ -18,17 +19,19 @@ struct effects {
 static struct {
     effects_sink *fn;
     void *arg;
-    bool muted;
+    bool muted, followers;
 } sinks[MAX_SINKS];
 static int nsinks, listening; /* listening: sinks that are not muted */
 static struct effects group;
 static int depth;
 static bool skipping;
+static bool apart; /* the commands of the group have nothing to do with each other */
 
-void effects_add_sink(effects_sink *fn, void *arg)
+void effects_add_sink(effects_sink *fn, void *arg, bool followers)
 {
     if (nsinks < MAX_SINKS) {
         sinks[nsinks].fn = fn;
+        sinks[nsinks].followers = followers;
         sinks[nsinks++].arg = arg;
         listening++;
     }
@@ -50,7 +53,7 @@ static void emit(int db, int argc, const struct slice *argv)
             sinks[i].fn(sinks[i].arg, db, argc, argv);
 }
 
-static void keep(struct effects *list, int db, int argc, const struct slice *argv)
+static void keep(struct effects *list, int db, int argc, const struct slice *argv, bool followers)
 {
     size_t bytes = (size_t)argc * sizeof *argv;
     for (int i = 0; i < argc; i++)
@@ -67,22 +70,49 @@ static void keep(struct effects *list, int db, int argc, const struct slice *arg
         list->cap = list->cap ? list->cap * 2 : 8;
         list->at = mem_realloc(list->at, list->cap * sizeof *list->at);
     }
-    list->at[list->n++] = (struct effect){db, argc, copy};
+    list->at[list->n++] = (struct effect){db, argc, followers, copy};
+}
+
+/* A sink's part of a group, between MULTI and EXEC if that is more than one command. */
+static void emit_to(int sink, const struct effects *list)
+{
+    effects_sink *fn = sinks[sink].fn;
+    void *arg = sinks[sink].arg;
+    size_t n = 0, last = 0;
+    for (size_t i = 0; i < list->n; i++)
+        if (sinks[sink].followers || !list->at[i].followers) {
+            last = i;
+            n++;
+        }
+    bool begun = false;
+    for (size_t i = 0; n > 0 && i <= last; i++) {
+        const struct effect *e = &list->at[i];
+        if (e->followers && !sinks[sink].followers)
+            continue;
+        if (n > 1 && !begun && !apart)
+            fn(arg, e->db, 1, (struct slice[]){SLICE("MULTI")});
+        begun = true;
+        fn(arg, e->db, e->argc, e->argv);
+    }
+    if (n > 1 && !apart)
+        fn(arg, list->at[last].db, 1, (struct slice[]){SLICE("EXEC")});
 }
 
 static void emit_group(struct effects *list)
 {
     if (list->n == 0)
         return;
-    if (list->n > 1)
-        emit(list->at[0].db, 1, (struct slice[]){SLICE("MULTI")});
-    for (size_t i = 0; i < list->n; i++) {
-        emit(list->at[i].db, list->at[i].argc, list->at[i].argv);
+    for (int i = 0; i < nsinks; i++)
+        if (!sinks[i].muted)
+            emit_to(i, list);
+    for (size_t i = 0; i < list->n; i++)
         mem_free(list->at[i].argv);
-    }
-    if (list->n > 1)
-        emit(list->at[list->n - 1].db, 1, (struct slice[]){SLICE("EXEC")});
     list->n = 0;
+}
+
+void effects_apart(void)
+{
+    apart = depth == 1;
 }
 
 void effects_begin(void)
@@ -92,8 +122,10 @@ void effects_begin(void)
 
 void effects_end(void)
 {
-    if (--depth == 0)
-        emit_group(&group);
+    if (--depth > 0)
+        return;
+    emit_group(&group);
+    apart = false;
 }
 
 void effects_abandon(void)
@@ -114,9 +146,21 @@ void effects_add(int db, int argc, const struct slice *argv)
     if (listening == 0 || skipping)
         return;
     if (depth)
-        keep(&group, db, argc, argv);
+        keep(&group, db, argc, argv, false);
     else
         emit(db, argc, argv);
+}
+
+void effects_add_followers(int db, int argc, const struct slice *argv)
+{
+    bool any = false;
+    for (int i = 0; i < nsinks; i++)
+        any |= sinks[i].followers && !sinks[i].muted;
+    if (!any || skipping)
+        return;
+    effects_begin();
+    keep(&group, db, argc, argv, true);
+    effects_end();
 }
 
 void effects_add_last(int db, int argc, const struct slice *argv)
@@ -131,7 +175,7 @@ struct effects *effects_list_add(struct effects *list, int db, int argc, const s
 {
     if (!list)
         list = mem_zero(sizeof *list);
-    keep(list, db, argc, argv);
+    keep(list, db, argc, argv, false);
     return list;
 }
 

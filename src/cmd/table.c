@@ -26,6 +26,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &set_family,
     &slowlog_family,
     &snapshot_family,
+    &replication_family,
     &latency_family,
     &zset_family,
     &zset_range_family,

@@ -92,6 +92,9 @@ struct conn {
     bool guest;
     enum conn_class class;
 
+    void (*drained)(void *arg);
+    void *drained_arg;
+
     int64_t last_in_ms, leaving_ms;
     int64_t soft_since_ms; /* above the soft limit since; 0: below */
     uint64_t in_total, out_total;
@@ -453,8 +456,11 @@ static void flush(struct conn *c)
         else
             conn_close(c);
     }
-    if (c->close_soon && c->out.len == 0 && !c->writing)
+    bool out = c->out.len == 0 && !c->writing && !c->closing;
+    if (c->close_soon && out)
         conn_close(c);
+    else if (out && c->drained)
+        c->drained(c->drained_arg);
 }
 
 static void on_written(void *arg, int error)
@@ -582,6 +588,17 @@ bool conn_closing(const struct conn *c)
 void conn_set_pubsub(struct conn *c, bool on)
 {
     c->class = on ? CONN_PUBSUB : CONN_NORMAL;
+}
+
+void conn_set_class(struct conn *c, enum conn_class k)
+{
+    c->class = k;
+}
+
+void conn_on_drained(struct conn *c, void (*fn)(void *arg), void *arg)
+{
+    c->drained = fn;
+    c->drained_arg = arg;
 }
 
 struct sock *conn_sock(struct conn *c)

@@ -68,6 +68,10 @@ void conn_close_soon(struct conn *c); /* after what is in the output buffer was 
 void conn_close(struct conn *c);      /* now; closed() follows, not from inside */
 bool conn_closing(const struct conn *c);
 void conn_set_pubsub(struct conn *c, bool on); /* which class of output limits applies */
+void conn_set_class(struct conn *c, enum conn_class k);
+/* fn is called each time all replies have been taken by the kernel: for who sends more than memory should hold. It may
+ * append; the next call comes when that is out. NULL: nobody asks any more. */
+void conn_on_drained(struct conn *c, void (*fn)(void *arg), void *arg);
 struct sock *conn_sock(struct conn *c);
 /* Figures for CLIENT LIST; conn_memory is all that the connection has allocated. */
 size_t conn_query_bytes(const struct conn *c);

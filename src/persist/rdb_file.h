@@ -4,6 +4,8 @@
  *   REDIS0010  (aux)*  [functions]  (database: select, sizes, keys)*  [aux]  0xff  u64 CRC-64 of all before, 0: none
  *   key        [0xfc i64 ms | 0xfd i32 s: expiry]  [0xf8 length: idle seconds | 0xf9 u8: LFU]  type  name  value
  *
+ * The version is 10, or 12 when a hash has fields that expire, which Redis reads from 7.4 on.
+ *
  * What Redis has no type for (vector sets, sessions) is left out of a file: as module values Redis's tools could step over
  * them, but no Redis would load a file that holds any. How many keys that were stands in the file as the auxiliary field
  * "skald-left-out" and in the statistics. The journal holds them; it is what Skald itself starts from.

@@ -53,9 +53,9 @@ static void put_aux_num(struct rdb_writer *w, const char *name, uint64_t v)
     put_aux(w, name, slice_of(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)v)));
 }
 
-static void put_head(struct rdb_writer *w)
+static void put_head(struct rdb_writer *w, int version)
 {
-    buf_addf(&w->buf, "REDIS%04d", RDB_VERSION);
+    buf_addf(&w->buf, "REDIS%04d", version);
     put_aux(w, "redis-ver", slice_str(w->o->version));
     put_aux_num(w, "redis-bits", sizeof(long) * 8);
     put_aux_num(w, "ctime", (uint64_t)(clock_wall_ms() / 1000));
@@ -101,31 +101,49 @@ static bool is_redis(const struct obj *o)
     return type_of(o)->rdb_module == 0;
 }
 
-/* Databases that would be empty in the file are not named in it. */
-static bool holds_redis(const struct db *db, size_t *keys, size_t *expires)
+struct sizes {
+    size_t keys, expires; /* of what goes into the file */
+    bool timed;           /* a hash has fields that expire: only Redis 7.4 and later read that */
+};
+
+static struct sizes measure(const struct db *db)
 {
+    struct sizes n = {0};
     struct dict_iter it;
     struct obj *o;
-    *keys = *expires = 0;
     for (dict_iter_begin(&it, (struct dict *)&db->keys); (o = dict_iter_next(&it));) {
-        *keys += is_redis(o);
-        *expires += is_redis(o) && obj_expire(o) >= 0;
+        if (!is_redis(o))
+            continue;
+        uint8_t type = o->type == OBJ_HASH ? rdb_value_type(o) : 0;
+        n.timed |= type == RDB_HASH_TIMED || type == RDB_HASH_LISTPACK_TIMED;
+        n.keys++;
+        n.expires += obj_expire(o) >= 0;
     }
     dict_iter_end(&it);
-    return *keys > 0;
+    return n;
 }
 
+/* The lowest that can hold what there is. */
+static int version_for(const struct store *s, bool no_keys)
+{
+    for (int d = 0; d < s->ndbs && !no_keys; d++)
+        if (measure(&s->dbs[d]).timed)
+            return RDB_VERSION_TIMED;
+    return RDB_VERSION;
+}
+
+/* Databases that would be empty in the file are not named in it. */
 static void put_db(struct rdb_writer *w, const struct db *db)
 {
     struct dict_iter it;
     struct obj *o;
-    size_t keys, expires;
-    if (holds_redis(db, &keys, &expires)) {
+    struct sizes n = measure(db);
+    if (n.keys) {
         rdb_put_u8(&w->out, RDB_OP_SELECT);
         rdb_put_len(&w->out, (uint64_t)db->id);
         rdb_put_u8(&w->out, RDB_OP_SIZES);
-        rdb_put_len(&w->out, keys);
-        rdb_put_len(&w->out, expires);
+        rdb_put_len(&w->out, n.keys);
+        rdb_put_len(&w->out, n.expires);
     }
     for (dict_iter_begin(&it, (struct dict *)&db->keys); !w->failed && (o = dict_iter_next(&it));) {
         if (is_redis(o))
@@ -154,7 +172,7 @@ int rdb_file_write(const struct store *s, const struct rdb_write *o, struct rdb_
 {
     struct rdb_writer w = {.o = o, .idle = strstr(evict_policy_name(), "lru") != NULL};
     w.out = (struct rdb_out){.to = &w.buf, .compress = o->compress};
-    put_head(&w);
+    put_head(&w, version_for(s, o->no_keys));
     if (o->functions)
         o->functions(&w);
     for (int d = 0; d < s->ndbs && !o->no_keys && !w.failed; d++)

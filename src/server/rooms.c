@@ -12,6 +12,7 @@
 #include "cmd/outbound.h"
 #include "cmd/pause.h"
 #include "cmd/script.h"
+#include "cmd/replication.h"
 #include "cmd/session_boot.h"
 #include "cmd/errorstats.h"
 #include "cmd/latency.h"
@@ -76,6 +77,12 @@ static int scripts_open(const struct rooms *r, struct err *err)
     return 0;
 }
 
+static int replication_open(const struct rooms *r, struct err *err)
+{
+    replication_boot(r->loop, r->files);
+    return 0;
+}
+
 static int sessions_open(const struct rooms *r, struct err *err)
 {
     session_cmd_open(r->pool);
@@ -135,6 +142,11 @@ static const struct room rows[] = {
      .open = snapshots_open,
      .tick = snapshot_tick,
      .stop = snapshot_stop},
+    {.name = "replication",
+     .settings = replication_settings,
+     .open = replication_open,
+     .tick = replication_tick,
+     .close = replication_close},
     {.name = "slow log", .settings = slowlog_settings},
     {.name = "latency", .settings = latency_cmd_settings},
     {.name = "scripts", .settings = script_settings, .open = scripts_open},

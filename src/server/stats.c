@@ -219,8 +219,6 @@ static const struct info_row rows[] = {
     {"Stats", "jobs_waiting", INFO_GAUGE, jobs_waiting, "skald_jobs_waiting", "Jobs that wait for a worker"},
     {"Stats", "jobs_running", INFO_GAUGE, jobs_running, "skald_jobs_running", "Jobs that run"},
     {"Replication", "role", INFO_TEXT, role_text, NULL, NULL},
-    {"Replication", "connected_slaves", INFO_TEXT, zero, NULL, NULL},
-    {"Replication", "master_repl_offset", INFO_TEXT, zero, NULL, NULL},
     {"CPU", "used_cpu_sys", INFO_COUNTER, cpu_sys, "skald_cpu_system_seconds_total", "System CPU time"},
     {"CPU", "used_cpu_user", INFO_COUNTER, cpu_user, "skald_cpu_user_seconds_total", "User CPU time"},
     {"Cluster", "cluster_enabled", INFO_TEXT, zero, NULL, NULL},

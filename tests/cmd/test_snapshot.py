@@ -303,3 +303,17 @@ def test_damage_stops_the_start(fresh, tmp_path):
     open(path, "wb").write(good)
     s.start()
     assert picture(one(s)) == before
+
+
+def test_fields_that_expire_raise_the_version(fresh):
+    s = fresh()
+    r = s.client()
+    r.hset("h", mapping={"a": 1, "b": 2})
+    path = os.path.join(s.dir, "dump.rdb")
+    r.save()
+    assert open(path, "rb").read(9) == b"REDIS0010"
+    r.execute_command("HPEXPIRE", "h", 10_000_000, "FIELDS", 1, "a")
+    r.save()
+    assert open(path, "rb").read(9) == b"REDIS0012"
+    raw(r, "DEBUG", "RELOAD")
+    assert 0 < r.execute_command("HPTTL", "h", "FIELDS", 1, "a")[0] <= 10_000_000 and r.hgetall("h") == {"a": "1", "b": "2"}
