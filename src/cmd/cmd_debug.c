@@ -16,6 +16,7 @@
 #include "cmd/families.h"
 #include "cmd/script.h"
 #include "cmd/snapshot.h"
+#include "store/access.h"
 #include "store/digest.h"
 #include "store/rdb.h"
 #include "store/t_list.h"
@@ -107,10 +108,9 @@ static void debug_object(struct call *c)
         reply_errorf(c->reply, "ERR no such key");
         return;
     }
-    uint32_t now = (uint32_t)(clock_mono_us() / 1000000);
     rdb_dump(o, &payload, false);
     buf_addf(&line, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%d", (void *)o,
-             obj_encoding(o), payload.len > 11 ? payload.len - 11 : 0, o->clock, (int)(now - o->clock));
+             obj_encoding(o), payload.len > 11 ? payload.len - 11 : 0, o->clock, access_is_lfu() ? 0 : (int)access_idle_s(o));
     reply_status(c->reply, buf_cstr(&line));
     buf_release(&payload);
     buf_release(&line);

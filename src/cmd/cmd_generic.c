@@ -3,13 +3,13 @@
 #include "cmd/cmd.h"
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/glob.h"
 #include "base/setting.h"
 #include "cmd/expire.h"
 #include "cmd/families.h"
 #include "cmd/scan.h"
 #include "cmd/snapshot.h"
+#include "store/access.h"
 #include "store/rdb.h"
 
 static void changed(struct call *c, struct slice key, const char *event)
@@ -393,21 +393,8 @@ static void object_refcount(struct call *c)
         reply_int(c->reply, 1);
 }
 
-static bool policy_is_lfu(void)
-{
-    const struct setting *s = setting_find(SLICE("maxmemory-policy"));
-    struct buf text = {0};
-    if (s)
-        setting_get(s, &text);
-    bool lfu = strstr(buf_cstr(&text), "lfu") != NULL;
-    buf_release(&text);
-    return lfu;
-}
-
-static uint32_t clock_now(void)
-{
-    return (uint32_t)(clock_mono_us() / 1000000);
-}
+#define TAKES_TIME                                                                                                     \
+    "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 
 /* How many seconds ago a key was last used.
  *
@@ -419,11 +406,13 @@ static uint32_t clock_now(void)
 static void object_idletime(struct call *c)
 {
     struct obj *o = object_arg(c);
-    if (o)
-        reply_int(c->reply, (int32_t)(clock_now() - o->clock));
+    if (o && access_is_lfu())
+        reply_errorf(c->reply, "ERR An LFU maxmemory policy is selected, idle time not tracked. " TAKES_TIME);
+    else if (o)
+        reply_int(c->reply, access_idle_s(o));
 }
 
-/* Redis's access frequency, which is not kept here: the age of the last use takes its place under every policy.
+/* How often a key was used lately, on a scale of 0 to 255 that grows with the logarithm; kept under an LFU policy only.
  *
  * > SET k v
  * < OK
@@ -432,16 +421,11 @@ static void object_idletime(struct call *c)
  */
 static void object_freq(struct call *c)
 {
-    if (!object_arg(c))
-        return;
-    if (policy_is_lfu())
-        reply_errorf(c->reply,
-                     "ERR Access frequency is not tracked: every policy goes by when a key was last used, which "
-                     "OBJECT IDLETIME tells.");
-    else
-        reply_errorf(c->reply,
-                     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
-                     "switching between policies at runtime LRU and LFU data will take some time to adjust.");
+    struct obj *o = object_arg(c);
+    if (o && access_is_lfu())
+        reply_int(c->reply, access_freq(o));
+    else if (o)
+        reply_errorf(c->reply, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. " TAKES_TIME);
 }
 
 static void object_help(struct call *c)
@@ -571,8 +555,10 @@ static void restore_store(struct call *c, struct value v, int64_t at, const stru
     struct obj *o = db_add(c->db, key, v);
     if (at)
         o = db_set_expire(c->db, o, at);
-    if (opt->idle >= 0) /* a frequency is checked, but there is none to set */
-        o->clock = clock_now() - (uint32_t)opt->idle;
+    if (opt->idle >= 0)
+        access_set_idle(o, opt->idle);
+    if (opt->freq >= 0)
+        access_set_freq(o, (uint8_t)opt->freq);
     changed(c, key, "restore");
     if (at && !opt->absolute) {
         struct slice effect[] = {

@@ -237,6 +237,8 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
     bool top = store->command_ms == 0;
     if (top)
         store->command_ms = clock_sampled_wall_ms();
+    if (top && (c->flags & CLIENT_NO_TOUCH))
+        store->no_touch = strcmp(e->cmd->name, "touch") != 0;
     effects_begin();
     e->cmd->run(&call);
     if (!(e->cmd->flags & CMD_SKIP_MONITOR))
@@ -249,7 +251,7 @@ static void run(struct client *c, struct cmd_entry *e, int argc, const struct sl
         effects_apart(); /* keys that it found expired */
     effects_end();
     if (top)
-        store->command_ms = 0;
+        store->command_ms = store->no_touch = 0;
 }
 
 /* The end of a call whose reply is written: its effects, its statistics, and whether the reply must wait for the disk.

@@ -21,6 +21,7 @@
 #include "cmd/script.h"
 #include "io/file.h"
 #include "persist/child.h"
+#include "store/access.h"
 #include "store/rdb.h"
 
 #define MAX_POINTS  16
@@ -290,7 +291,9 @@ static int load_key(void *arg, const struct rdb_key *k, struct value *v, struct 
     if (k->expire_ms >= 0)
         o = db_set_expire(db, o, k->expire_ms);
     if (k->idle_s >= 0)
-        o->clock -= (uint32_t)k->idle_s;
+        access_set_idle(o, k->idle_s);
+    if (k->lfu >= 0)
+        access_set_freq(o, (uint8_t)k->lfu);
     if (l->flags & SNAPSHOT_EFFECTS)
         state_key(l, k->db, o);
     l->keys++;

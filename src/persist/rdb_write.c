@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "persist/rdb_file.h"
 #include "persist/rdb_format.h"
+#include "store/access.h"
 #include "store/evict.h"
 #include "store/rdb.h"
 
@@ -82,9 +83,12 @@ static void put_key(struct rdb_writer *w, const struct obj *o)
         rdb_put_u64(&w->out, (uint64_t)at);
     }
     if (w->idle) {
-        uint32_t now = (uint32_t)(clock_mono_us() / 1000000);
         rdb_put_u8(&w->out, RDB_OP_IDLE);
-        rdb_put_len(&w->out, now - o->clock);
+        rdb_put_len(&w->out, access_idle_s(o));
+    }
+    if (access_is_lfu()) {
+        rdb_put_u8(&w->out, RDB_OP_FREQ);
+        rdb_put_u8(&w->out, access_freq(o));
     }
     rdb_put_u8(&w->out, rdb_value_type(o));
     rdb_put_str(&w->out, obj_key(o));

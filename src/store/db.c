@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/latency.h"
 #include "base/mem.h"
+#include "store/access.h"
 #include "store/lazyfree.h"
 #include "store/obj_build.h"
 
@@ -205,16 +206,17 @@ struct obj *db_peek(struct db *db, struct slice key)
     return o;
 }
 
-static void touch_clock(struct obj *o)
+static inline void touch(struct db *db, struct obj *o)
 {
-    o->clock = (uint32_t)(clock_sampled_us() / 1000000);
+    if (!db->store->no_touch)
+        access_touch(o, &db->store->rng);
 }
 
 struct obj *db_write(struct db *db, struct slice key)
 {
     struct obj *o = db_peek(db, key);
     if (o)
-        touch_clock(o);
+        touch(db, o);
     return o;
 }
 
@@ -223,7 +225,7 @@ struct obj *db_read(struct db *db, struct slice key)
     struct obj *o = db_peek(db, key);
     if (o) {
         db->store->stats.hits++;
-        touch_clock(o);
+        touch(db, o);
     } else {
         db->store->stats.misses++;
         db_notify(db, NOTIFY_KEYMISS, "keymiss", key);
@@ -281,7 +283,7 @@ struct obj *db_add(struct db *db, struct slice key, struct value v)
 {
     make_place(db, key);
     struct obj *o = obj_build(key, v, -1);
-    touch_clock(o);
+    access_begin(o);
     dict_add_hashed(&db->keys, o, hash_of(db, key));
     db_timed(db, o);
     db_notify(db, NOTIFY_NEW, "new", key);

@@ -64,6 +64,7 @@ struct store {
     unsigned expire_db;  /* which database the active expiry looks at next */
     unsigned timed_db;
     uint64_t dirty;      /* grows with every change */
+    bool no_touch;       /* the present command must not count as a use of its keys (CLIENT NO-TOUCH) */
     bool no_active_expire; /* DEBUG SET-ACTIVE-EXPIRE 0 */
     bool paused;         /* nothing is removed for its time or for memory: expired keys are just not seen */
     bool loading;        /* replaying: nothing expires by itself, nobody is notified */

@@ -1,18 +1,18 @@
 #include "store/evict.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/setting.h"
+#include "store/access.h"
 #include "store/lazyfree.h"
 
-enum { VOLATILE = 1, LRU = 2, RANDOM = 4, TTL = 8, NONE = 16 };
+enum { VOLATILE = 1, LRU = 2, RANDOM = 4, TTL = 8, NONE = 16, LFU = EVICT_LFU };
 
-int64_t evict_maxmemory;
-static int64_t policy, samples;
+int64_t evict_maxmemory, evict_policy;
+static int64_t samples;
 
 static const struct setting_word policies[] = {
     {"noeviction", NONE},          {"allkeys-lru", LRU},       {"volatile-lru", VOLATILE | LRU},
-    {"allkeys-lfu", LRU | 32},     {"volatile-lfu", VOLATILE | LRU | 32},
+    {"allkeys-lfu", LFU},          {"volatile-lfu", VOLATILE | LFU},
     {"allkeys-random", RANDOM},    {"volatile-random", VOLATILE | RANDOM},
     {"volatile-ttl", VOLATILE | TTL}, {NULL, 0},
 };
@@ -20,21 +20,22 @@ static const struct setting_word policies[] = {
 static const struct setting rows[] = {
     {.name = "maxmemory", .kind = SETTING_BYTES, .at = &evict_maxmemory, .dflt = "0", .max = INT64_MAX,
      .help = "Bytes of data after which keys are evicted or writes refused; 0: no limit."},
-    {.name = "maxmemory-policy", .kind = SETTING_ENUM, .at = &policy, .dflt = "noeviction", .words = policies,
-     .help = "Which keys go first when memory is over maxmemory. (The lfu policies choose by last use for now.)"},
+    {.name = "maxmemory-policy", .kind = SETTING_ENUM, .at = &evict_policy, .dflt = "noeviction", .words = policies,
+     .help = "Which keys go first when memory is over maxmemory."},
     {.name = "maxmemory-samples", .kind = SETTING_INT, .at = &samples, .dflt = "5", .min = 1, .max = 64,
      .help = "Keys looked at for each eviction; more is closer to the exact order and slower."},
 };
 
 void evict_settings(void)
 {
+    access_settings();
     SETTING_REGISTER(rows);
 }
 
 const char *evict_policy_name(void)
 {
     for (const struct setting_word *w = policies; w->word; w++)
-        if (w->value == policy)
+        if (w->value == evict_policy)
             return w->word;
     return "noeviction";
 }
@@ -42,10 +43,9 @@ const char *evict_policy_name(void)
 /* Larger is worse: the key that goes. */
 static uint64_t badness(const struct obj *o)
 {
-    if (policy & TTL)
+    if (evict_policy & TTL)
         return UINT64_MAX - (uint64_t)obj_expire(o);
-    uint32_t now = (uint32_t)(clock_mono_us() / 1000000);
-    return now - o->clock;
+    return access_badness(o);
 }
 
 static struct obj *pick(struct store *s, struct db **from)
@@ -54,10 +54,10 @@ static struct obj *pick(struct store *s, struct db **from)
     uint64_t score = 0;
     for (int d = 0; d < s->ndbs; d++) {
         struct db *db = &s->dbs[d];
-        struct dict *keys = policy & VOLATILE ? &db->expires : &db->keys;
+        struct dict *keys = evict_policy & VOLATILE ? &db->expires : &db->keys;
         for (int64_t i = 0; i < samples && dict_count(keys); i++) {
             struct obj *o = dict_random(keys, &s->rng);
-            uint64_t b = policy & RANDOM ? rng_next(&s->rng) | 1 : badness(o) + 1;
+            uint64_t b = evict_policy & RANDOM ? rng_next(&s->rng) | 1 : badness(o) + 1;
             if (b > score) {
                 score = b;
                 worst = o;
@@ -77,7 +77,7 @@ int evict_make_room(struct store *s, struct err *err)
 {
     while (!s->paused && over()) {
         struct db *db = NULL;
-        struct obj *o = policy & NONE ? NULL : pick(s, &db);
+        struct obj *o = evict_policy & NONE ? NULL : pick(s, &db);
         if (!o) {
             if (lazyfree_pending()) /* what was evicted is being freed by workers */
                 return 0;

@@ -7,6 +7,8 @@
 #include "store/db.h"
 
 extern int64_t evict_maxmemory; /* bytes; 0: no limit */
+extern int64_t evict_policy;
+#define EVICT_LFU 32 /* of evict_policy: keys are kept by how often they are used */
 
 void evict_settings(void);
 const char *evict_policy_name(void);

@@ -10,7 +10,7 @@
  *           1  u8   enc  (enum obj_enc)
  *           2  u8   flags
  *           3  u8   key length, or 255: a u32 with the length stands before the key
- *           4  u32  access clock: LRU seconds or LFU, as the eviction policy says
+ *           4  u32  access clock, see access.h
  *           8  u64  the integer (ENC_INT), the embedded length (ENC_EMBSTR), or the pointer
  *          16  [i64 expiry, milliseconds since 1970]   when OBJ_EXPIRES
  *              [u32 key length]                        when longer than 254
