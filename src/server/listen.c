@@ -20,9 +20,17 @@ int64_t listen_maxclients;
 static int64_t port, backlog, unix_perm, idle_timeout;
 static char *bind_list, *unix_path;
 static bool protected_mode;
-static struct listener *listeners[MAX_BIND + 1];
-static int nlisteners;
 static struct conn_host *host;
+static struct loop *loop; /* NULL: not listening yet */
+
+/* The open TCP listeners, and by which settings they were opened. */
+static struct open {
+    struct listener *at[MAX_BIND];
+    int n;
+    int64_t port;
+    char *bind;
+} tcp;
+static struct listener *unix_listener;
 
 /* ---- a client's connection ---- */
 
@@ -86,19 +94,16 @@ static void on_accept(void *arg, struct sock *s)
 
 int listen_port(void)
 {
-    for (int i = 0; i < nlisteners; i++)
-        if (listener_port(listeners[i]))
-            return listener_port(listeners[i]);
-    return 0;
+    return tcp.n ? listener_port(tcp.at[0]) : 0;
 }
 
-static int open_tcp(struct loop *l, const char *addr, struct err *err)
+static int open_one(struct open *o, const char *addr, struct err *err)
 {
     bool optional = addr[0] == '-'; /* as in Redis: an address that may be missing on this machine */
     struct err why;
-    int rc = listener_tcp(&listeners[nlisteners], l, addr + optional, (int)port, (int)backlog, on_accept, NULL, &why);
+    int rc = listener_tcp(&o->at[o->n], loop, addr + optional, (int)port, (int)backlog, on_accept, NULL, &why);
     if (rc == 0) {
-        nlisteners++;
+        o->n++;
         return 0;
     }
     if (optional)
@@ -106,31 +111,72 @@ static int open_tcp(struct loop *l, const char *addr, struct err *err)
     return err_set(err, rc, "cannot listen on %s port %d: %s", addr, (int)port, why.msg);
 }
 
-int listen_open(struct loop *l, struct conn_host *h, struct err *err)
+static void close_tcp(struct open *o)
+{
+    while (o->n > 0)
+        listener_close(o->at[--o->n]);
+    mem_free(o->bind);
+    *o = (struct open){0};
+}
+
+/* All that the settings name, or nothing. */
+static int open_tcp(struct open *o, struct err *err)
 {
     char *addrs[MAX_BIND];
     int n = config_split(bind_list, addrs, MAX_BIND), rc = 0;
-    host = h;
     if (n < 0)
         return err_set(err, ERR_INVALID, "bind: unbalanced quotes");
+    *o = (struct open){.port = port, .bind = mem_strdup(bind_list)};
     for (int i = 0; i < n; i++) {
         if (rc == 0 && port != 0)
-            rc = open_tcp(l, addrs[i], err);
+            rc = open_one(o, addrs[i], err);
         mem_free(addrs[i]);
     }
-    if (rc == 0 && *unix_path) {
-        rc = listener_unix(&listeners[nlisteners], l, unix_path, (int)unix_perm, (int)backlog, on_accept, NULL, err);
-        nlisteners += rc == 0;
-    }
-    if (rc == 0 && nlisteners == 0)
+    if (rc < 0)
+        close_tcp(o);
+    return rc;
+}
+
+int listen_open(struct loop *l, struct conn_host *h, struct err *err)
+{
+    host = h;
+    loop = l;
+    int rc = open_tcp(&tcp, err);
+    if (rc == 0 && *unix_path)
+        rc = listener_unix(&unix_listener, l, unix_path, (int)unix_perm, (int)backlog, on_accept, NULL, err);
+    if (rc == 0 && tcp.n == 0 && !unix_listener)
         rc = err_set(err, ERR_INVALID, "there is nothing to listen on: give --port, --bind or --unixsocket");
     return rc;
 }
 
 void listen_close(void)
 {
-    while (nlisteners > 0)
-        listener_close(listeners[--nlisteners]);
+    close_tcp(&tcp);
+    if (unix_listener)
+        listener_close(unix_listener);
+    unix_listener = NULL;
+    loop = NULL;
+}
+
+/* `port` or `bind` has changed. Another port is opened before the old one is closed; other addresses on the same port take
+ * each other's place, so the old ones go first. When that fails the setting gets its old value back, and this is called
+ * again. Connections stay. */
+static int listen_again(struct err *err)
+{
+    struct err why;
+    struct open next;
+    if (!loop || (tcp.bind && tcp.port == port && strcmp(tcp.bind, bind_list) == 0))
+        return 0;
+    if (tcp.port == port)
+        close_tcp(&tcp);
+    if (open_tcp(&next, &why) < 0) {
+        log_warning("%s", why.msg);
+        return err_set(err, ERR_GENERIC, tcp.n ? "port: Unable to listen on this port. Check server logs."
+                                               : "bind: Failed to bind to specified addresses.");
+    }
+    close_tcp(&tcp);
+    tcp = next;
+    return 0;
 }
 
 void listen_drop_idle(void)
@@ -172,13 +218,13 @@ static const struct setting rows[] = {
      .at = &port,
      .dflt = "6379",
      .max = 65535,
-     .flags = SETTING_FIXED,
+     .apply = listen_again,
      .help = "TCP port; 0: no TCP."},
     {.name = "bind",
      .kind = SETTING_STR,
      .at = &bind_list,
      .dflt = "127.0.0.1 -::1",
-     .flags = SETTING_FIXED,
+     .apply = listen_again,
      .help = "Addresses to listen on; a leading - means: only where the machine has it."},
     {.name = "unixsocket",
      .kind = SETTING_STR,

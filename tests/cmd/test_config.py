@@ -2,12 +2,13 @@
 
 import os
 import re
+import socket
 import time
 
 import pytest
 
 from helpers import error, raw
-from skald import Server
+from skald import Server, free_port
 
 DEBIAN = "/etc/redis/redis.conf"
 
@@ -161,3 +162,26 @@ def test_info_has_what_dashboards_read(t):
     assert memory["allocator_resident"] >= memory["allocator_active"] >= memory["allocator_allocated"] >= memory["used_memory"] * 0.8 or (
         memory["allocator_resident"] == 0)  # an allocator without figures: a build under a sanitizer
     assert t.info("cpu")["used_cpu_user_main_thread"] <= t.info("cpu")["used_cpu_user"]
+
+
+def test_the_port_and_the_addresses_change_while_running(fresh):
+    s = fresh()
+    old = s.client()
+    assert old.ping()
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    assert "Unable to listen on this port" in error(old, "CONFIG", "SET", "timeout", "9", "port", taken.getsockname()[1])
+    assert old.config_get("timeout") == {"timeout": "0"} and old.config_get("port") == {"port": str(s.port)}
+    s.client().ping()  # still there
+    was, s.port = s.port, free_port()
+    old.config_set("port", s.port)
+    assert s.client().ping() and old.ping()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", was))
+    assert "Failed to bind" in error(old, "CONFIG", "SET", "bind", "203.0.113.1")
+    assert s.client().ping()
+    old.config_set("bind", "127.0.0.1 127.0.0.2")
+    socket.create_connection(("127.0.0.2", s.port)).close()
+    assert old.config_get("bind") == {"bind": "127.0.0.1 127.0.0.2"}
+    taken.close()
