@@ -72,10 +72,29 @@ static void print_section(struct buf *to, const char *section)
     }
 }
 
+/* Redis's sections, in its order; others follow as they were registered. */
+static const char *const order[] = {"Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Modules",
+                                    "Commandstats", "Errorstats", "Latencystats", "Cluster", "Keyspace"};
+#define ORDER ((int)(sizeof order / sizeof *order))
+
+static bool section_wanted(const char *section, const struct slice *names, int n)
+{
+    for (int t = 0; t < ntables; t++)
+        for (int i = 0; i < (tables[t].lines ? 1 : tables[t].n); i++)
+            if (strcmp(tables[t].lines ? tables[t].section : tables[t].rows[i].section, section) == 0)
+                return wanted(section, tables[t].in_default, names, n);
+    return false;
+}
+
 void info_print(struct buf *to, const struct slice *names, int n)
 {
     const char *done[64];
     int ndone = 0;
+    for (int k = 0; k < ORDER; k++) {
+        done[ndone++] = order[k];
+        if (section_wanted(order[k], names, n))
+            print_section(to, order[k]);
+    }
     for (int t = 0; t < ntables; t++)
         for (int i = 0; i < (tables[t].lines ? 1 : tables[t].n); i++) {
             const char *section = tables[t].lines ? tables[t].section : tables[t].rows[i].section;

@@ -7,6 +7,7 @@
 extern const struct cmd_family acl_family;
 extern const struct cmd_family connection_family;
 extern const struct cmd_family server_family;
+extern const struct cmd_family cluster_family;
 extern const struct cmd_family debug_family;
 extern const struct cmd_family script_family;
 extern const struct cmd_family function_family;

@@ -12,6 +12,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &connection_family,
     &acl_family,
     &server_family,
+    &cluster_family,
     &debug_family,
     &script_family,
     &function_family,
