@@ -27,6 +27,7 @@ enum setting_flags {
     SETTING_FIXED = 1,  /* only before the server runs: CONFIG SET is refused */
     SETTING_SECRET = 2, /* never printed, not even by CONFIG GET for others than admins; not logged */
     SETTING_HIDDEN = 4, /* an old alias: accepted, not listed */
+    SETTING_ALIAS = 16, /* with HIDDEN: Redis's older name of a setting, which CONFIG GET lists, too */
     SETTING_IDLE = 8,   /* kept without effect: not in the sample configuration */
 };
 

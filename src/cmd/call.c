@@ -153,6 +153,13 @@ void call_wrong_type(struct call *c)
     reply_errorf(c->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
+void call_help(struct call *c, const char *const *lines, size_t n)
+{
+    reply_array(c->reply, n);
+    for (size_t i = 0; i < n; i++)
+        reply_status(c->reply, lines[i]);
+}
+
 void call_syntax(struct call *c)
 {
     reply_errorf(c->reply, "ERR syntax error");

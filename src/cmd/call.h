@@ -73,6 +73,7 @@ void call_block(struct call *c, const struct slice *keys, int n, int64_t timeout
 void call_wrong_type(struct call *c);
 void call_syntax(struct call *c);                    /* ERR syntax error */
 void call_err(struct call *c, const struct err *e);
+void call_help(struct call *c, const char *const *lines, size_t n); /* what `* HELP` answers */
 static inline struct slice call_arg(const struct call *c, int i)
 {
     return c->argv[i];

@@ -172,26 +172,32 @@ static void flags_text(const struct client *c, char *to)
     to[n] = 0;
 }
 
-/* Redis 7.2's fields in Redis's order: tools parse this. */
+static size_t topics(const struct client *c, enum pubsub_kind kind)
+{
+    return c->sub ? pubsub_count(c->sub, kind) : 0;
+}
+
+/* Redis 7.2's fields in Redis's order: tools parse this. Arguments are slices of the query buffer and replies one buffer,
+ * so argv-mem and oll are zero. */
 void client_line(const struct client *c, struct buf *to)
 {
-    char addr[128], laddr[128], flags[16];
-    int64_t now = clock_mono_ms();
+    char addr[128], laddr[128], flags[24];
     struct sock *s = conn_sock(c->conn);
     sock_name(s, 0, addr, sizeof addr);
     sock_name(s, 1, laddr, sizeof laddr);
     flags_text(c, flags);
-    size_t qbuf = conn_query_bytes(c->conn), out = conn_out_bytes(c->conn);
+    size_t out = conn_out_bytes(c->conn);
     buf_addf(to, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%d", (unsigned long long)c->id,
              addr, laddr, sock_fd(s), c->name ? c->name : "", (long long)(clock_wall_ms() - c->created_ms) / 1000,
-             (long long)(now - c->last_ms) / 1000, flags, c->db->id);
-    buf_addf(to,
-             " sub=%zu psub=%zu ssub=%zu multi=%d watch=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=%zu rbp=%zu",
-             c->sub ? pubsub_count(c->sub, PUBSUB_CHANNEL) : 0, c->sub ? pubsub_count(c->sub, PUBSUB_PATTERN) : 0,
-             c->sub ? pubsub_count(c->sub, PUBSUB_SHARD) : 0, multi_queued(c), multi_watched(c), qbuf, out, out);
-    buf_addf(to,
-             " obl=%zu oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s",
-             out, out, sizeof *c + qbuf + out, c->last_cmd ? c->last_cmd : "NULL", c->user ? c->user->name.p : "(superuser)",
-             c->tracking ? (long long)c->tracking->redirect : -1LL, c->reply.resp,
-             c->lib_name ? c->lib_name : "", c->lib_ver ? c->lib_ver : "");
+             (long long)(clock_mono_ms() - c->last_ms) / 1000, flags, c->db->id);
+    buf_addf(to, " sub=%zu psub=%zu ssub=%zu multi=%d watch=%d", topics(c, PUBSUB_CHANNEL), topics(c, PUBSUB_PATTERN),
+             topics(c, PUBSUB_SHARD), multi_queued(c), multi_watched(c));
+    buf_addf(to, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", conn_query_bytes(c->conn), conn_query_free(c->conn),
+             multi_bytes(c));
+    buf_addf(to, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu", conn_reply_room(c->conn), out, out, out,
+             mem_size(c) + conn_memory(c->conn) + multi_bytes(c));
+    buf_addf(to, " events=%s cmd=%s user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", out ? "rw" : "r",
+             c->last_cmd ? c->last_cmd : "NULL", c->user ? c->user->name.p : "(superuser)",
+             c->tracking ? (long long)c->tracking->redirect : -1LL, c->reply.resp, c->lib_name ? c->lib_name : "",
+             c->lib_ver ? c->lib_ver : "");
 }

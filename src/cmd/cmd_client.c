@@ -297,7 +297,5 @@ void client_help(struct call *c)
         "HELP",
         "    Prints this help.",
     };
-    reply_array(c->reply, sizeof lines / sizeof *lines);
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        reply_status(c->reply, lines[i]);
+    call_help(c, lines, sizeof lines / sizeof *lines);
 }

@@ -278,6 +278,30 @@ static void command_list(struct call *c)
 }
 
 #define FLAGS (CMD_LOADING | CMD_STALE)
+static void command_help(struct call *c)
+{
+    static const char *const lines[] = {
+        "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "(no subcommand)",
+        "    All commands.",
+        "COUNT",
+        "    How many commands there are.",
+        "DOCS [<command-name> [...]]",
+        "    What commands are for, and their arguments.",
+        "GETKEYS <full-command>",
+        "    The keys of a command line.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    The keys of a command line, and what is done to them.",
+        "INFO [<command-name> [...]]",
+        "    Arity, flags and key positions of commands.",
+        "LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]",
+        "    Names of commands.",
+        "HELP",
+        "    Prints this help.",
+    };
+    call_help(c, lines, sizeof lines / sizeof *lines);
+}
+
 const struct cmd command_subs[] = {
     {.name = "count", .run = command_count, .arity = 2, .flags = FLAGS, .acl = ACL_CONNECTION, .syntax = "",
      .summary = "How many commands there are.", .since = "2.8.13", .complexity = "O(1)"},
@@ -296,5 +320,7 @@ const struct cmd command_subs[] = {
     {.name = "list", .run = command_list, .arity = -2, .flags = FLAGS, .acl = ACL_CONNECTION,
      .syntax = "[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern)]", .summary = "Names of commands.",
      .since = "7.0.0", .complexity = "O(N) where N is all commands"},
+    {.name = "help", .run = command_help, .arity = 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
+     .syntax = "", .summary = "The subcommands of COMMAND.", .since = "5.0.0", .complexity = "O(1)"},
 };
 const int command_nsubs = sizeof command_subs / sizeof *command_subs;

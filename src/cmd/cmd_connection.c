@@ -241,6 +241,21 @@ static void client_info(struct call *c)
     buf_release(&line);
 }
 
+static bool known_type(struct call *c, struct slice v)
+{
+    static const char *const types[] = {"normal", "master", "replica", "slave", "pubsub"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (slice_is(v, types[i]))
+            return true;
+    reply_errorf(c->reply, "ERR Unknown client type '%.*s'", (int)(v.len < 128 ? v.len : 128), v.p);
+    return false;
+}
+
+/* > CLIENT LIST TYPE master
+ * < ""
+ * > CLIENT LIST TYPE person
+ * < (error) ERR Unknown client type 'person'
+ */
 static void client_list(struct call *c)
 {
     struct buf text = {0};
@@ -250,6 +265,8 @@ static void client_list(struct call *c)
         call_syntax(c);
         return;
     }
+    if (by_type && !known_type(c, call_arg(c, 3)))
+        return;
     list_each(l, clients_all()) {
         struct client *k = list_entry(l, struct client, link);
         bool wanted = !by_id;
@@ -282,7 +299,7 @@ static void kill_client(struct client *k, struct client *self)
 }
 
 struct kill_filter {
-    int64_t id;
+    int64_t id, max_age;
     struct slice addr, laddr, type;
     const struct user *user;
     bool skip_me;
@@ -296,6 +313,8 @@ static bool kill_matches(const struct kill_filter *f, struct client *k, struct c
     if (f->user && f->user != k->user)
         return false;
     if (f->id && (uint64_t)f->id != k->id)
+        return false;
+    if (f->max_age && (clock_wall_ms() - k->created_ms) / 1000 < f->max_age)
         return false;
     sock_name(conn_sock(k->conn), 0, name, sizeof name);
     if (f->addr.p && !slice_eq(f->addr, slice_str(name)))
@@ -321,9 +340,15 @@ static bool kill_parse(struct call *c, struct kill_filter *f)
             f->laddr = v;
         } else if (slice_is(what, "type")) {
             f->type = v;
-            if (!slice_is(v, "normal") && !slice_is(v, "pubsub") && !slice_is(v, "master") && !slice_is(v, "replica") &&
-                !slice_is(v, "slave")) {
-                reply_errorf(c->reply, "ERR Unknown client type '%.*s'", (int)v.len, v.p);
+            if (!known_type(c, v))
+                return false;
+        } else if (slice_is(what, "maxage")) {
+            if (!num_to_i64(v, &f->max_age)) {
+                reply_errorf(c->reply, "ERR maxage is not an integer or out of range");
+                return false;
+            }
+            if (f->max_age <= 0) {
+                reply_errorf(c->reply, "ERR maxage should be greater than 0");
                 return false;
             }
         } else if (slice_is(what, "user")) {
@@ -443,7 +468,7 @@ static const struct cmd client_subs[] = {
      .summary = "All connections, a line each.", .since = "2.4.0", .complexity = "O(N) where N is the connections"},
     {.name = "kill", .run = client_kill, .arity = -3, .flags = CONN_FLAGS | CMD_ADMIN,
      .acl = ACL_CONNECTION | ACL_DANGEROUS,
-     .syntax = "(ip:port|[ID client-id] [ADDR ip:port] [LADDR ip:port] [TYPE type] [USER username] [SKIPME yes-no])",
+     .syntax = "(ip:port|[ID client-id] [ADDR ip:port] [LADDR ip:port] [TYPE (NORMAL|MASTER|REPLICA|SLAVE|PUBSUB)] [USER username] [SKIPME (YES|NO)] [MAXAGE maxage])",
      .summary = "Closes connections.", .since = "2.4.0", .complexity = "O(N) where N is the connections"},
     {.name = "reply", .run = client_reply, .arity = 3, .flags = CONN_FLAGS, .acl = ACL_CONNECTION,
      .syntax = "(ON|OFF|SKIP)", .summary = "Whether this connection wants replies.", .since = "3.2.0",

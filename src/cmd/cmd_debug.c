@@ -3,6 +3,7 @@
  *
  * RELOAD writes a snapshot, empties the keyspace and reads the snapshot. Keys of Skald's own types are in no snapshot and
  * have files and indexes of their own, which only a restart loads again: they stay as they are. LOADAOF is in durable.c's hands: it empties the keyspace and replays the journal. */
+#include <ctype.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -333,6 +334,8 @@ static void debug_protocol(struct call *c)
     }
 }
 
+static void debug_help(struct call *c);
+
 #define DEBUG_ROW(word, fn, args, text, what)                                                                          \
     {                                                                                                                  \
         .name = (word), .run = (fn), .arity = (args), .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,     \
@@ -341,6 +344,7 @@ static void debug_protocol(struct call *c)
 
 /* clang-format off */
 static const struct cmd subs[] = {
+    DEBUG_ROW("help", debug_help, 2, "", "The subcommands of DEBUG."),
     DEBUG_ROW("sleep", debug_sleep, 3, "seconds", "Stops the server for a while."),
     DEBUG_ROW("set-active-expire", debug_active_expire, 3, "(0|1)", "Turns the periodic deletion of expired keys off or on."),
     DEBUG_ROW("set-disable-deny-scripts", debug_deny_scripts, 3, "(0|1)",
@@ -358,6 +362,27 @@ static const struct cmd subs[] = {
     {.name = "populate", .run = debug_populate, .arity = -3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_WRITE,
      .syntax = "count [prefix] [size]", .summary = "Makes many string keys.", .since = "1.0.0", .complexity = "O(N)"},
 };
+
+/* The rows say it all. */
+static void debug_help(struct call *c)
+{
+    size_t n = sizeof subs / sizeof *subs;
+    reply_array(c->reply, 1 + 2 * n);
+    reply_status(c->reply, "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    for (size_t i = 0; i < n; i++) {
+        struct buf line = {0};
+        for (const char *p = subs[i].name; *p; p++)
+            buf_add_char(&line, (char)toupper((unsigned char)*p));
+        buf_addf(&line, "%s%s", *subs[i].syntax ? " " : "", subs[i].syntax);
+        buf_add_char(&line, 0);
+        reply_status(c->reply, line.p);
+        buf_clear(&line);
+        buf_addf(&line, "    %s", subs[i].summary);
+        buf_add_char(&line, 0);
+        reply_status(c->reply, line.p);
+        buf_release(&line);
+    }
+}
 
 static const struct cmd rows[] = {
     {.name = "debug", .arity = -2, .acl = ACL_SLOW, .flags = CMD_ADMIN, .syntax = "", .summary = "For tests.",

@@ -50,8 +50,8 @@ static void config_get_one(const struct setting *s, void *arg)
     bool wanted = false;
     for (int i = 2; i < g->c->argc && !wanted; i++) {
         struct slice pattern = call_arg(g->c, i);
-        wanted = (s->flags & SETTING_HIDDEN) ? slice_is(pattern, s->name)
-                                             : glob_match(pattern, slice_str(s->name), true);
+        bool by_name = (s->flags & SETTING_HIDDEN) && !(s->flags & SETTING_ALIAS);
+        wanted = by_name ? slice_is(pattern, s->name) : glob_match(pattern, slice_str(s->name), true);
     }
     if (!wanted)
         return;
@@ -191,13 +191,23 @@ static void config_help(struct call *c)
 
 /* ---- the rest ---- */
 
+/* > SHUTDOWN ABORT
+ * < (error) ERR No shutdown in progress.
+ */
 static void shutdown_cmd(struct call *c)
 {
-    bool save = snapshot_wanted(), force = false;
+    if (c->argc == 2 && slice_is(call_arg(c, 1), "abort")) { /* a stop waits for nobody: it cannot be called off */
+        reply_errorf(c->reply, "ERR No shutdown in progress.");
+        return;
+    }
+    bool save = snapshot_wanted(), said = false, force = false;
     struct err err;
     for (int i = 1; i < c->argc; i++) {
         struct slice a = call_arg(c, i);
         if (slice_is(a, "nosave") || slice_is(a, "save")) {
+            if (said)
+                return call_syntax(c);
+            said = true;
             save = slice_is(a, "save");
         } else if (slice_is(a, "force")) {
             force = true;
@@ -230,6 +240,74 @@ static void module_list(struct call *c)
     reply_array(c->reply, 0);
 }
 
+/* > MODULE HELP
+ * < 1) MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
+ * < ...
+ */
+static void module_help(struct call *c)
+{
+    static const char *const lines[] = {
+        "MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "LIST",
+        "    The loaded modules. There are none: modules cannot be loaded.",
+        "HELP",
+        "    Prints this help.",
+    };
+    call_help(c, lines, sizeof lines / sizeof *lines);
+}
+
+/* > LOLWUT
+ * < "Skald speaks Redis ver. 7.2.4\n"
+ */
+static void lolwut(struct call *c)
+{
+    reply_verbatim(c->reply, "txt", SLICE("Skald speaks Redis ver. 7.2.4\n"));
+}
+
+/* Nobody follows this server in a way that it could hand its work over.
+ *
+ * > FAILOVER
+ * < (error) ERR FAILOVER requires connected replicas.
+ * > FAILOVER ABORT
+ * < (error) ERR No failover in progress.
+ * > FAILOVER TO
+ * < (error) ERR syntax error
+ */
+static void failover(struct call *c)
+{
+    bool to = false, abort = false, force = false, timeout = false;
+    for (int i = 1; i < c->argc; i++) {
+        int64_t n;
+        if (slice_is(call_arg(c, i), "to") && i + 2 < c->argc && !to) {
+            if (!call_i64(c, i + 2, &n))
+                return;
+            to = true;
+            i += 2;
+        } else if (slice_is(call_arg(c, i), "timeout") && i + 1 < c->argc && !timeout) {
+            if (!call_i64(c, ++i, &n))
+                return;
+            if (n <= 0) {
+                reply_errorf(c->reply, "ERR FAILOVER timeout must be greater than 0");
+                return;
+            }
+            timeout = true;
+        } else if (slice_is(call_arg(c, i), "abort") && c->argc == 2) {
+            abort = true;
+        } else if (slice_is(call_arg(c, i), "force") && !force) {
+            force = true;
+        } else {
+            call_syntax(c);
+            return;
+        }
+    }
+    if (abort)
+        reply_errorf(c->reply, "ERR No failover in progress.");
+    else if (force && (!to || !timeout))
+        reply_errorf(c->reply, "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
+    else
+        reply_errorf(c->reply, "ERR FAILOVER requires connected replicas.");
+}
+
 static const struct cmd config_subs[] = {
     {.name = "get", .run = config_get, .arity = -3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .syntax = "parameter...", .summary = "The values of settings that match patterns.", .since = "2.0.0",
@@ -250,6 +328,8 @@ static const struct cmd config_subs[] = {
 static const struct cmd module_subs[] = {
     {.name = "list", .run = module_list, .arity = 2, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "",
      .summary = "Loaded modules; there are none.", .since = "4.0.0", .complexity = "O(1)"},
+    {.name = "help", .run = module_help, .arity = 2, .flags = CMD_LOADING | CMD_STALE, .syntax = "",
+     .summary = "The subcommands of MODULE.", .since = "5.0.0", .complexity = "O(1)"},
 };
 
 #define SUBS(table) .subs = (table), .nsubs = sizeof(table) / sizeof *(table)
@@ -263,12 +343,18 @@ static const struct cmd rows[] = {
      .complexity = "Depends on the subcommand.", SUBS(config_subs)},
     {.name = "command", .run = command_all, .arity = -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
      .syntax = "", .summary = "What commands there are.", .since = "2.8.13", .complexity = "O(N) where N is all commands",
-     .subs = command_subs, .nsubs = 6},
+     .subs = command_subs, .nsubs = 7},
     {.name = "module", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "Modules.", .since = "4.0.0",
      .complexity = "Depends on the subcommand.", SUBS(module_subs)},
+    {.name = "lolwut", .run = lolwut, .arity = -1, .flags = CMD_READONLY | CMD_FAST, .acl = ACL_READ,
+     .syntax = "[VERSION version]", .summary = "Says what this is.", .since = "5.0.0", .complexity = "O(1)"},
+    {.name = "failover", .run = failover, .arity = -1, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE,
+     .syntax = "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
+     .summary = "Hands the work over to a replica; there is none that could take it.", .since = "6.2.0",
+     .complexity = "O(1)"},
     {.name = "shutdown", .run = shutdown_cmd, .arity = -1,
      .flags = CMD_ADMIN | CMD_ALLOW_BUSY | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI,
-     .syntax = "[NOSAVE|SAVE] [NOW] [FORCE]", .summary = "Stops the server cleanly.", .since = "1.0.0",
+     .syntax = "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", .summary = "Stops the server cleanly.", .since = "1.0.0",
      .complexity = "O(1)"},
     {.name = "bgrewriteaof", .run = bgrewriteaof, .arity = 1, .flags = CMD_ADMIN | CMD_NOSCRIPT, .syntax = "",
      .summary = "Compacts the journal in the background.", .since = "1.0.0", .complexity = "O(1)"},

@@ -113,6 +113,11 @@ int multi_queued(const struct client *c)
     return c->multi ? c->multi->queue.n + c->multi->queue.skipped : 0;
 }
 
+size_t multi_bytes(const struct client *c)
+{
+    return c->multi ? c->multi->queue.bytes : 0;
+}
+
 struct queue multi_take(struct client *c)
 {
     struct queue q = {0};

@@ -611,6 +611,16 @@ size_t conn_query_bytes(const struct conn *c)
     return c->in.len - c->in_at;
 }
 
+size_t conn_query_free(const struct conn *c)
+{
+    return c->in.cap - conn_query_bytes(c);
+}
+
+size_t conn_reply_room(const struct conn *c)
+{
+    return c->out.cap + c->sending.cap;
+}
+
 size_t conn_out_bytes(const struct conn *c)
 {
     return c->out.len + c->sending.len;

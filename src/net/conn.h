@@ -75,6 +75,8 @@ void conn_on_drained(struct conn *c, void (*fn)(void *arg), void *arg);
 struct sock *conn_sock(struct conn *c);
 /* Figures for CLIENT LIST; conn_memory is all that the connection has allocated. */
 size_t conn_query_bytes(const struct conn *c);
+size_t conn_query_free(const struct conn *c);  /* room behind them */
+size_t conn_reply_room(const struct conn *c); /* of the buffers for replies */
 size_t conn_out_bytes(const struct conn *c);
 size_t conn_memory(const struct conn *c);
 uint64_t conn_in_total(const struct conn *c);

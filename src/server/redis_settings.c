@@ -195,7 +195,7 @@ void redis_settings(void)
                 .name = rows[i].name,
                 .kind = SETTING_CALL,
                 .dflt = rows[i].kind == ALIAS ? NULL : rows[i].dflt,
-                .flags = rows[i].kind == ALIAS ? SETTING_HIDDEN : SETTING_IDLE,
+                .flags = rows[i].kind == ALIAS ? SETTING_HIDDEN | SETTING_ALIAS : SETTING_IDLE,
                 .help = rows[i].kind == ALIAS ? NULL : rows[i].why,
                 .set = set,
                 .get = get,

@@ -245,6 +245,10 @@ static void command_line(struct cmd_entry *e, void *arg)
         command_line(table_find_sub(e, slice_str(e->cmd->subs[i].name)), arg);
 }
 
+static void no_modules(struct buf *to)
+{
+}
+
 static void command_lines(struct buf *to)
 {
     table_each(command_line, to);
@@ -265,5 +269,6 @@ void stats_boot(struct store *s, struct job_pool *p, struct file_io *f)
     }
     INFO_REGISTER(rows);
     info_register_lines("Commandstats", command_lines, 0);
+    info_register_lines("Modules", no_modules, 1); /* its heading alone, as in Redis */
     info_register_lines("Keyspace", keyspace_lines, 1);
 }

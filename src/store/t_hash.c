@@ -27,9 +27,9 @@ static const struct setting settings[] = {
      .help = "A hash of at most this many fields is kept as one compact block."},
     {"hash-max-listpack-value", SETTING_INT, &max_value, "64", .min = 0, .max = INT64_MAX,
      .help = "A hash whose fields and values are at most this long is kept as one compact block."},
-    {"hash-max-ziplist-entries", SETTING_INT, &max_entries, "512", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN,
+    {"hash-max-ziplist-entries", SETTING_INT, &max_entries, "512", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN | SETTING_ALIAS,
      .help = "The old name of hash-max-listpack-entries."},
-    {"hash-max-ziplist-value", SETTING_INT, &max_value, "64", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN,
+    {"hash-max-ziplist-value", SETTING_INT, &max_value, "64", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN | SETTING_ALIAS,
      .help = "The old name of hash-max-listpack-value."},
 };
 

@@ -28,7 +28,7 @@ static size_t plain_from;
 static const struct setting settings[] = {
     {"list-max-listpack-size", SETTING_INT, &fill, "-2", .min = INT32_MIN, .max = INT32_MAX,
      .help = "How much one node of a list holds: a number of elements, or -1 to -5 for 4, 8, 16, 32 or 64 KB."},
-    {"list-max-ziplist-size", SETTING_INT, &fill, "-2", .min = INT32_MIN, .max = INT32_MAX, .flags = SETTING_HIDDEN,
+    {"list-max-ziplist-size", SETTING_INT, &fill, "-2", .min = INT32_MIN, .max = INT32_MAX, .flags = SETTING_HIDDEN | SETTING_ALIAS,
      .help = "The old name of list-max-listpack-size."},
     {"list-compress-depth", SETTING_INT, &compress_depth, "0", .min = 0, .max = INT32_MAX,
      .help = "Accepted so that Redis's configuration files load; the inner nodes of lists are not compressed."},

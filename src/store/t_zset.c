@@ -22,9 +22,9 @@ static const struct setting settings[] = {
      .help = "A sorted set of at most this many members is kept as one compact block."},
     {"zset-max-listpack-value", SETTING_INT, &max_value, "64", .min = 0, .max = INT64_MAX,
      .help = "A sorted set whose members are at most this long is kept as one compact block."},
-    {"zset-max-ziplist-entries", SETTING_INT, &max_entries, "128", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN,
+    {"zset-max-ziplist-entries", SETTING_INT, &max_entries, "128", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN | SETTING_ALIAS,
      .help = "The old name of zset-max-listpack-entries."},
-    {"zset-max-ziplist-value", SETTING_INT, &max_value, "64", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN,
+    {"zset-max-ziplist-value", SETTING_INT, &max_value, "64", .min = 0, .max = INT64_MAX, .flags = SETTING_HIDDEN | SETTING_ALIAS,
      .help = "The old name of zset-max-listpack-value."},
 };
 
