@@ -23,6 +23,7 @@ extern const struct cmd_family set_family;
 extern const struct cmd_family slowlog_family;
 extern const struct cmd_family snapshot_family;
 extern const struct cmd_family replication_family;
+extern const struct cmd_family migrate_family;
 extern const struct cmd_family zset_family, zset_range_family, zset_pop_family, zset_ops_family;
 extern const struct cmd_family latency_family;
 extern const struct cmd_family geo_family, geo_search_family;

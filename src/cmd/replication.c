@@ -2,12 +2,14 @@
  * reached the disk, and when its time is over. */
 #include "cmd/replication.h"
 
+#include "base/info.h"
 #include "base/mem.h"
 #include "base/setting.h"
 #include "cmd/client.h"
 #include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/effects.h"
+#include "cmd/peer.h"
 #include "cmd/snapshot.h"
 #include "repl/feed.h"
 
@@ -102,6 +104,11 @@ void replication_wait(struct call *c, bool aof, int64_t local, int64_t followers
     feed_ask_acks();
 }
 
+struct timer *replication_timer(void (*fn)(void *arg), void *arg)
+{
+    return timer_create_on(loop, fn, arg);
+}
+
 /* ---- the room ---- */
 
 static int enough_followers(struct err *err)
@@ -119,6 +126,7 @@ static void listen(bool anybody)
 void replication_boot(struct loop *l, struct file_io *files)
 {
     loop = l;
+    peers_boot(l);
     feed_boot(&(struct feed_setup){.loop = l,
                                    .files = files,
                                    .store = dispatch_store(),
@@ -134,6 +142,12 @@ void replication_boot(struct loop *l, struct file_io *files)
 void replication_tick(void)
 {
     feed_tick();
+    peers_tick();
+}
+
+void replication_stop(void)
+{
+    peers_close();
 }
 
 void replication_close(void)
@@ -161,8 +175,18 @@ static const struct setting rows[] = {
      .help = "Accepted because Redis's configurations have it; this server follows nobody."},
 };
 
+static void info_peers(struct buf *to)
+{
+    buf_addf(to, "%d", peers_count());
+}
+
+static const struct info_row info[] = {
+    {"Stats", "migrate_cached_sockets", INFO_GAUGE, info_peers, NULL, NULL},
+};
+
 void replication_settings(void)
 {
     SETTING_REGISTER(rows);
+    INFO_REGISTER(info);
     feed_settings();
 }

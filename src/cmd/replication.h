@@ -9,7 +9,10 @@
 void replication_settings(void);
 void replication_boot(struct loop *l, struct file_io *files);
 void replication_tick(void);
+void replication_stop(void);
 void replication_close(void);
+
+struct timer *replication_timer(void (*fn)(void *arg), void *arg); /* on the server's loop */
 
 struct call;
 /* Parks the call until enough have its client's last write, or the time is over: WAIT (aof false) and WAITAOF. */

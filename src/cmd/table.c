@@ -28,6 +28,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &slowlog_family,
     &snapshot_family,
     &replication_family,
+    &migrate_family,
     &latency_family,
     &zset_family,
     &zset_range_family,

@@ -44,6 +44,7 @@ struct sock {
     const struct sock_ops *ops;
     void *arg;
     bool writing, closing;
+    struct dial *dial; /* while it is being connected */
 };
 
 /* --- listeners --- */
@@ -205,6 +206,78 @@ void listener_close(struct listener *ls)
 
 /* --- streams --- */
 
+/* --- connecting --- */
+
+struct dial {
+    uv_getaddrinfo_t look;
+    uv_connect_t connect;
+    struct sock *sock; /* NULL: closed meanwhile */
+    int port, error;
+    void (*connected)(void *arg, int error);
+};
+
+static void end_dial(struct dial *d, int error)
+{
+    struct sock *s = d->sock;
+    void (*connected)(void *arg, int error) = d->connected;
+    mem_free(d);
+    if (!s)
+        return;
+    s->dial = NULL;
+    if (s->closing)
+        return;
+    if (error == 0)
+        sock_nodelay(s, true);
+    connected(s->arg, error);
+}
+
+static void on_connect(uv_connect_t *c, int status)
+{
+    end_dial(c->data, status);
+}
+
+static void on_looked_up(uv_getaddrinfo_t *look, int status, struct addrinfo *found)
+{
+    struct dial *d = look->data;
+    struct sockaddr_storage sa = {0};
+    if (status == 0 && d->sock && !d->sock->closing) {
+        memcpy(&sa, found->ai_addr, found->ai_addrlen);
+        if (sa.ss_family == AF_INET6)
+            ((struct sockaddr_in6 *)&sa)->sin6_port = htons((uint16_t)d->port);
+        else
+            ((struct sockaddr_in *)&sa)->sin_port = htons((uint16_t)d->port);
+        d->connect.data = d;
+        status = uv_tcp_connect(&d->connect, &d->sock->uv.tcp, (struct sockaddr *)&sa, on_connect);
+        uv_freeaddrinfo(found);
+        if (status == 0)
+            return;
+    } else if (status == 0) {
+        uv_freeaddrinfo(found);
+    }
+    end_dial(d, status < 0 ? status : -ECANCELED);
+}
+
+static void refuse_dial(void *arg)
+{
+    end_dial(arg, ((struct dial *)arg)->error);
+}
+
+struct sock *sock_connect(struct loop *l, const char *host, int port, const struct sock_ops *ops, void *arg,
+                          void (*connected)(void *arg, int error))
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct sock *s = make_sock(l, false);
+    struct dial *d = mem_zero(sizeof *d);
+    sock_attach(s, ops, arg);
+    *d = (struct dial){.sock = s, .port = port, .connected = connected};
+    d->look.data = d;
+    s->dial = d;
+    d->error = uv_getaddrinfo(loop_uv(l), &d->look, on_looked_up, host, NULL, &hints);
+    if (d->error < 0) /* no name at all, or one that is too long */
+        loop_post(l, refuse_dial, d);
+    return s;
+}
+
 void sock_attach(struct sock *s, const struct sock_ops *ops, void *arg)
 {
     s->ops = ops;
@@ -292,6 +365,8 @@ int sock_write(struct sock *s, const char *p, size_t n)
 static void on_closed(uv_handle_t *h)
 {
     struct sock *s = h->data;
+    if (s->dial)
+        s->dial->sock = NULL;
     if (s->ops)
         s->ops->closed(s->arg);
     mem_free(s);

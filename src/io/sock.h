@@ -34,6 +34,10 @@ int listener_unix(struct listener **out, struct loop *l, const char *path, int m
 int listener_port(const struct listener *ls); /* the port in use (asked for 0: the one the kernel picked); 0 for Unix */
 void listener_close(struct listener *ls);     /* NULL allowed; removes a Unix path */
 
+/* Connects to a name or an address; connected() says how that went (0 or -errno) and is not called from inside. The sock is
+ * attached and the caller's at once; closing it ends the attempt. Reading starts with sock_read, once connected. */
+struct sock *sock_connect(struct loop *l, const char *host, int port, const struct sock_ops *ops, void *arg,
+                          void (*connected)(void *arg, int error));
 void sock_attach(struct sock *s, const struct sock_ops *ops, void *arg);
 void sock_read(struct sock *s);  /* start or resume */
 void sock_pause(struct sock *s); /* stop reading */

@@ -146,6 +146,7 @@ static const struct room rows[] = {
      .settings = replication_settings,
      .open = replication_open,
      .tick = replication_tick,
+     .stop = replication_stop,
      .close = replication_close},
     {.name = "slow log", .settings = slowlog_settings},
     {.name = "latency", .settings = latency_cmd_settings},
