@@ -35,7 +35,7 @@ struct point {
 
 static char *filename;
 static bool compress, checksum, stop_writes;
-static int64_t key_delay;
+static int64_t key_delay, load_delay;
 static struct point points[MAX_POINTS];
 static int npoints;
 
@@ -274,6 +274,8 @@ static int load_key(void *arg, const struct rdb_key *k, struct value *v, struct 
     struct loading *l = arg;
     struct db *db = k->db < l->store->ndbs ? &l->store->dbs[k->db] : NULL;
     bool gone = k->expire_ms >= 0 && k->expire_ms <= l->now_ms;
+    if (load_delay)
+        usleep((useconds_t)load_delay);
     if (!db || gone) {
         value_release(v);
         l->expired += gone;
@@ -483,6 +485,8 @@ static const struct setting rows[] = {
      .help = "Refuse writes while there are save points and the last snapshot failed."},
     {.name = "rdb-key-save-delay", .kind = SETTING_INT, .at = &key_delay, .dflt = "0", .max = INT32_MAX,
      .help = "Microseconds to sleep after each key of a snapshot; for tests."},
+    {.name = "key-load-delay", .kind = SETTING_INT, .at = &load_delay, .dflt = "0", .max = 999999,
+     .flags = SETTING_HIDDEN, .help = "Microseconds to sleep before each key that is loaded; for tests."},
 };
 
 /* ---- INFO ---- */
