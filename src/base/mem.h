@@ -9,6 +9,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
@@ -25,5 +26,18 @@ size_t mem_size(const void *p); /* usable bytes of one allocation */
 void mem_note(ptrdiff_t bytes);
 size_t mem_used(void);          /* bytes in use in the whole process, by this allocator's users */
 size_t mem_rss(void);           /* resident bytes, from /proc; 0 when unknown */
+size_t mem_peak(void);          /* the most that mem_used gave when this was called; call it now and then */
+void mem_mark_startup(void);    /* the server is ready, without data */
+size_t mem_startup(void);       /* mem_used at that moment */
+
+/* The allocator underneath: jemalloc's figures, 0 in builds that bring another one (sanitizers). */
+enum mem_figure {
+    MEM_ALLOCATED, /* handed out; brings the other figures up to date, ask for it first */
+    MEM_ACTIVE,    /* in pages that hold something */
+    MEM_RESIDENT,  /* in pages that the system counts as ours */
+};
+size_t mem_allocator(enum mem_figure which);
+bool mem_purge(void);                                /* gives free pages back to the system; false: not supported */
+bool mem_report(void (*line)(void *arg, const char *text), void *arg); /* the allocator's own words */
 
 #endif

@@ -342,7 +342,7 @@ static void copy(struct call *c)
     reply_int(c->reply, 1);
 }
 
-/* --- OBJECT, MEMORY --- */
+/* --- OBJECT --- */
 
 static void reply_help(struct call *c, const char *const *lines, size_t n)
 {
@@ -440,47 +440,6 @@ static void object_help(struct call *c)
         "    Seconds since the key was last used.",
         "REFCOUNT <key>",
         "    How many hold the value.",
-        "HELP",
-        "    This text.",
-    };
-    reply_help(c, lines, sizeof lines / sizeof *lines);
-}
-
-/* How many bytes a key takes with its value. Of a large value a few elements are looked at; SAMPLES 0 looks at all.
- *
- * > SET k v
- * < OK
- * > MEMORY USAGE k
- * < (integer) *
- * > MEMORY USAGE nothing
- * < (nil)
- */
-static void memory_usage(struct call *c)
-{
-    int64_t samples = 5;
-    for (int i = 3; i < c->argc; i += 2) {
-        if (!slice_is(c->argv[i], "SAMPLES") || i + 1 == c->argc) {
-            call_syntax(c);
-            return;
-        }
-        if (!call_i64(c, i + 1, &samples))
-            return;
-        if (samples < 0 || samples > INT32_MAX) {
-            call_syntax(c);
-            return;
-        }
-    }
-    struct obj *o = object_arg(c);
-    if (o) /* with its share of the keyspace's table */
-        reply_int(c->reply, (int64_t)(obj_size(o, (int)samples) + 10));
-}
-
-static void memory_help(struct call *c)
-{
-    static const char *const lines[] = {
-        "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "USAGE <key> [SAMPLES <count>]",
-        "    Bytes that a key and its value take.",
         "HELP",
         "    This text.",
     };
@@ -720,17 +679,6 @@ static const struct cmd object_subs[] = {
 /* clang-format on */
 
 /* clang-format off */
-static const struct cmd memory_subs[] = {
-    {.name = "usage", .run = memory_usage, .arity = -3, .flags = CMD_READONLY, .acl = ACL_READ, ONE_KEY(2),
-     .key_spec = "RO",
-     .syntax = "key [SAMPLES count]", .summary = "Bytes that a key and its value take.", .since = "4.0.0",
-     .complexity = "O(N) where N is the number of samples"},
-    {.name = "help", .run = memory_help, .arity = 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_SLOW, .syntax = "",
-     .summary = "The subcommands of MEMORY.", .since = "4.0.0", .complexity = "O(1)"},
-};
-/* clang-format on */
-
-/* clang-format off */
 static const struct cmd rows[] = {
     {.name = "del", .run = del, .arity = -2, .flags = CMD_WRITE, .acl = ACL_KEYSPACE, MANY_KEYS, .key_spec = "RM delete",
      .syntax = "key...", .summary = "Deletes keys.", .since = "1.0.0", .complexity = "O(N) where N is the number of keys"},
@@ -773,9 +721,6 @@ static const struct cmd rows[] = {
     {.name = "object", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "How a value is kept.",
      .since = "2.2.3", .complexity = "Depends on the subcommand.", .subs = object_subs,
      .nsubs = sizeof object_subs / sizeof *object_subs},
-    {.name = "memory", .arity = -2, .acl = ACL_SLOW, .syntax = "", .summary = "What takes how much memory.",
-     .since = "4.0.0", .complexity = "Depends on the subcommand.", .subs = memory_subs,
-     .nsubs = sizeof memory_subs / sizeof *memory_subs},
     {.name = "dump", .run = dump, .arity = 2, .flags = CMD_READONLY, .acl = ACL_KEYSPACE, ONE_KEY(1), .syntax = "key",
      .summary = "A value as bytes, for RESTORE.", .since = "2.6.0",
      .complexity = "O(N) where N is the size of the value"},

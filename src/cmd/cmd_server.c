@@ -16,6 +16,7 @@
 #include "cmd/latency.h"
 #include "cmd/script.h"
 #include "cmd/snapshot.h"
+#include "store/lazyfree.h"
 
 static void info(struct call *c)
 {
@@ -153,6 +154,7 @@ static void config_resetstat(struct call *c)
     struct store *s = c->db->store;
     s->stats.hits = s->stats.misses = s->stats.expired = s->stats.expired_elements = s->stats.evicted = 0;
     dispatch_stats = (struct dispatch_stats){0};
+    lazyfree_done = 0;
     errorstats_reset();
     table_each(reset_entry, NULL);
     reply_ok(c->reply);

@@ -18,6 +18,7 @@ extern const struct cmd_family bitmap_family;
 extern const struct cmd_family hyperloglog_family;
 extern const struct cmd_family hash_family;
 extern const struct cmd_family hash_expire_family;
+extern const struct cmd_family memory_family;
 extern const struct cmd_family list_family;
 extern const struct cmd_family set_family;
 extern const struct cmd_family slowlog_family;

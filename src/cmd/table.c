@@ -23,6 +23,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &hyperloglog_family,
     &hash_family,
     &hash_expire_family,
+    &memory_family,
     &list_family,
     &set_family,
     &slowlog_family,

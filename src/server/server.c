@@ -37,6 +37,7 @@
 #include "store/lazyfree.h"
 
 static bool activerehashing;
+static int64_t expire_effort;
 static int64_t databases, workers, loglevel, hz, file_engine;
 static char *dir, *logfile, *pidfile;
 static bool daemonize;
@@ -115,6 +116,13 @@ static const struct setting rows[] = {
      .min = 1,
      .max = 500,
      .help = "How often a second the periodic work is done."},
+    {.name = "active-expire-effort",
+     .kind = SETTING_INT,
+     .at = &expire_effort,
+     .dflt = "1",
+     .min = 1,
+     .max = 10,
+     .help = "How much time goes into deleting what has expired: a fortieth of a core for each."},
     {.name = "activerehashing",
      .kind = SETTING_BOOL,
      .at = &activerehashing,
@@ -148,7 +156,7 @@ static void every_tick(void *arg)
     static unsigned tick;
     if (debug_cron_paused)
         return;
-    store_expire_cycle(store, 250000 / hz / 10); /* a fortieth of a core at most */
+    store_expire_cycle(store, expire_effort * 25000 / hz);
     if (activerehashing)
         store_rehash_cycle(store, 1000);
     evict_make_room(store, NULL); /* maxmemory may have been lowered */

@@ -20,7 +20,6 @@ static struct store *store;
 static struct job_pool *pool;
 static struct file_io *files;
 static int64_t started_ms;
-static size_t peak;
 static char run_id[41];
 static uint64_t sample_commands;
 static int64_t sample_ms;
@@ -28,15 +27,13 @@ static uint64_t ops_per_sec;
 
 size_t stats_peak(void)
 {
-    return peak > mem_used() ? peak : mem_used();
+    return mem_peak();
 }
 
 void stats_tick(void)
 {
-    size_t used = mem_used();
     int64_t now = clock_mono_ms();
-    if (used > peak)
-        peak = used;
+    mem_peak();
     if (now - sample_ms >= 1000) {
         ops_per_sec = (dispatch_stats.commands - sample_commands) * 1000 / (uint64_t)(now - sample_ms);
         sample_commands = dispatch_stats.commands;
@@ -80,6 +77,8 @@ NUM(rss, mem_rss())
 NUM(peak_bytes, stats_peak())
 NUM(max_memory, evict_maxmemory)
 NUM(pending_free, lazyfree_pending())
+NUM(lazily_freed, lazyfree_done)
+NUM(expire_cycles, store->stats.expire_cycles)
 NUM(accepted, listen_stats.accepted)
 NUM(turned_away, listen_stats.rejected)
 NUM(commands, dispatch_stats.commands)
@@ -202,6 +201,7 @@ static const struct info_row rows[] = {
     {"Memory", "mem_fragmentation_ratio", INFO_TEXT, fragmentation, NULL, NULL},
     {"Memory", "mem_allocator", INFO_TEXT, allocator, NULL, NULL},
     {"Memory", "lazyfree_pending_objects", INFO_GAUGE, pending_free, NULL, NULL},
+    {"Memory", "lazyfreed_objects", INFO_COUNTER, lazily_freed, NULL, NULL},
     {"Persistence", "loading", INFO_GAUGE, loading, "skald_loading", "1 while the journal is replayed"},
     {"Stats", "total_connections_received", INFO_COUNTER, accepted, "skald_connections_total", "Accepted connections"},
     {"Stats", "total_commands_processed", INFO_COUNTER, commands, "skald_commands_total", "Commands run"},
@@ -211,6 +211,8 @@ static const struct info_row rows[] = {
     {"Stats", "expired_keys", INFO_COUNTER, expired, "skald_expired_keys_total", "Keys that expired"},
     {"Stats", "expired_subkeys", INFO_COUNTER, expired_elements, "skald_expired_fields_total",
      "Fields of hashes that expired"},
+    {"Stats", "expire_cycles", INFO_COUNTER, expire_cycles, "skald_expire_cycles_total",
+     "Slices of work for keys and fields whose time has come"},
     {"Stats", "evicted_keys", INFO_COUNTER, evicted, "skald_evicted_keys_total", "Keys that were evicted"},
     {"Stats", "keyspace_hits", INFO_COUNTER, hits, "skald_keyspace_hits_total", "Reads that found their key"},
     {"Stats", "keyspace_misses", INFO_COUNTER, misses, "skald_keyspace_misses_total", "Reads that did not"},

@@ -17,7 +17,6 @@
 #include "server/stats.h"
 #include "store/evict.h"
 
-static size_t at_start;   /* bytes in use when the server was ready, without data */
 static size_t machine;    /* its memory */
 static struct sample {    /* of the last second */
     int64_t ms;
@@ -45,25 +44,6 @@ void stats_redis_tick(void)
 #define NUM(name, expr)   TEXT(name, "%lld", (long long)(expr))
 #define RATIO(name, expr) TEXT(name, "%.2f", (double)(expr))
 
-/* jemalloc's; absent in builds under a sanitizer, which bring an allocator of their own. */
-extern int mallctl(const char *name, void *old, size_t *oldlen, void *new, size_t newlen) __attribute__((weak));
-
-/* A figure of jemalloc's, as of its last epoch. */
-static size_t allocator(const char *name)
-{
-    size_t v = 0, size = sizeof v;
-    return mallctl && mallctl(name, &v, &size, NULL, 0) == 0 ? v : 0;
-}
-
-static size_t allocated(void)
-{
-    uint64_t epoch = 1;
-    size_t size = sizeof epoch;
-    if (mallctl)
-        mallctl("epoch", &epoch, &size, &epoch, size); /* brings the figures up to date */
-    return allocator("stats.allocated");
-}
-
 static double over(size_t a, size_t b)
 {
     return b ? (double)a / (double)b : 1;
@@ -87,7 +67,7 @@ static void human(struct buf *to, size_t bytes)
 static size_t dataset(void)
 {
     size_t used = mem_used();
-    return used > at_start ? used - at_start : 0;
+    return used > mem_startup() ? used - mem_startup() : 0;
 }
 
 static size_t clients_memory(void)
@@ -151,22 +131,22 @@ NUM(longest_in, longest(false))
 NUM(longest_out, longest(true))
 HUMAN(peak_human, stats_peak())
 TEXT(peak_percent, "%.2f%%", over(mem_used(), stats_peak()) * 100)
-NUM(startup, at_start)
+NUM(startup, mem_startup())
 NUM(overhead, mem_used() - dataset())
 NUM(data, dataset())
-TEXT(data_percent, "%.2f%%", mem_used() > at_start ? over(dataset(), mem_used() - at_start) * 100 : 0)
-NUM(alloc_allocated, allocated())
-NUM(alloc_active, allocator("stats.active"))
-NUM(alloc_resident, allocator("stats.resident"))
+TEXT(data_percent, "%.2f%%", mem_used() > mem_startup() ? over(dataset(), mem_used() - mem_startup()) * 100 : 0)
+NUM(alloc_allocated, mem_allocator(MEM_ALLOCATED))
+NUM(alloc_active, mem_allocator(MEM_ACTIVE))
+NUM(alloc_resident, mem_allocator(MEM_RESIDENT))
 NUM(machine_memory, machine)
 HUMAN(machine_human, machine)
 HUMAN(max_human, evict_maxmemory)
-RATIO(frag_ratio, over(allocator("stats.active"), allocator("stats.allocated")))
-NUM(frag_bytes, allocator("stats.active") - allocator("stats.allocated"))
-RATIO(resident_ratio, over(allocator("stats.resident"), allocator("stats.active")))
-NUM(resident_bytes, allocator("stats.resident") - allocator("stats.active"))
-RATIO(rss_ratio, over(mem_rss(), allocator("stats.resident")))
-NUM(rss_bytes, mem_rss() - allocator("stats.resident"))
+RATIO(frag_ratio, over(mem_allocator(MEM_ACTIVE), mem_allocator(MEM_ALLOCATED)))
+NUM(frag_bytes, mem_allocator(MEM_ACTIVE) - mem_allocator(MEM_ALLOCATED))
+RATIO(resident_ratio, over(mem_allocator(MEM_RESIDENT), mem_allocator(MEM_ACTIVE)))
+NUM(resident_bytes, mem_allocator(MEM_RESIDENT) - mem_allocator(MEM_ACTIVE))
+RATIO(rss_ratio, over(mem_rss(), mem_allocator(MEM_RESIDENT)))
+NUM(rss_bytes, mem_rss() - mem_allocator(MEM_RESIDENT))
 NUM(unused_bytes, mem_rss() - mem_used())
 NUM(normal_clients, clients_memory())
 TEXT(in_kbps, "%.2f", sample.in_kbps)
@@ -223,7 +203,7 @@ void stats_redis_boot(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     machine = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
-    at_start = mem_used();
+    mem_mark_startup();
     sample.ms = clock_mono_ms();
     INFO_REGISTER(rows);
 }

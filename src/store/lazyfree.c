@@ -7,6 +7,7 @@
 
 static struct job_pool *lazy_pool;
 static size_t pending;
+uint64_t lazyfree_done;
 
 struct lazy {
     struct job job;
@@ -36,6 +37,8 @@ static void lazy_done(struct job *j)
     struct lazy *z = (struct lazy *)j;
     if (z->ptr) /* cancelled before a worker took it: the server is going down */
         value_free(z->type, z->enc, z->ptr);
+    else
+        lazyfree_done++;
     pending--;
     mem_free(z);
 }

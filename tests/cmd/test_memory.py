@@ -1,6 +1,7 @@
 """maxmemory: what is refused, what is evicted, and that our own types are evicted like any key."""
 
 import random
+import time
 
 import pytest
 import redis
@@ -147,3 +148,86 @@ def test_lru_and_lfu_keep_what_is_used(r, policy):
         assert ratio[name] > by_chance + 0.005, ratio
     for name in ("allkeys-lfu", "volatile-lfu"):
         assert ratio[name] > by_chance + 0.03, ratio
+
+
+def test_stats_name_what_redis_names(t):
+    t.set("k", "v", ex=100)
+    s = t.memory_stats()
+    for name in ("peak.allocated", "total.allocated", "startup.allocated", "clients.normal", "overhead.total",
+                 "keys.count", "dataset.bytes", "allocator.active", "fragmentation"):
+        assert name in s
+    assert s["keys.count"] == 1 and s["db.0"]["overhead.hashtable.expires"] > 0
+    assert s["total.allocated"] <= s["peak.allocated"]
+    assert s["dataset.bytes"] + s["overhead.total"] == s["total.allocated"]
+    assert "hardly any data" in raw(t, "MEMORY", "DOCTOR")
+    t.set("large", "x" * (8 << 20))
+    assert "hardly any data" not in raw(t, "MEMORY", "DOCTOR")
+    assert raw(t, "MEMORY", "PURGE") == "OK" and raw(t, "MEMORY", "MALLOC-STATS")
+
+
+def test_defragmentation_is_refused(r):
+    assert "Active defragmentation cannot be enabled" in error(r, "CONFIG", "SET", "activedefrag", "yes")
+    assert r.config_get("activedefrag") == {"activedefrag": "no"}
+
+
+def test_large_values_are_freed_by_workers(fresh):
+    r = fresh().client()
+    for key in ("a", "b"):
+        r.sadd(key, *[f"m{i}" for i in range(1000)])
+    r.unlink("a")
+    r.flushall(asynchronous=True)
+    end = time.monotonic() + 30
+    while r.info("memory")["lazyfreed_objects"] < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    m = r.info("memory")
+    assert m["lazyfreed_objects"] == 2 and m["lazyfree_pending_objects"] == 0
+    r.config_resetstat()
+    assert r.info("memory")["lazyfreed_objects"] == 0
+
+
+def many(n, name, *args):
+    return lambda r: [raw(r, name, f"{name}:{k:06d}", *args) for k in range(n)]
+
+
+def one_large(n, name, args):
+    def load(r):
+        for at in range(0, n, 500):
+            raw(r, name, "k", *(x for i in range(at, at + 500) for x in args(i)))
+    return load
+
+
+LOADS = {
+    "short strings": many(3000, "SET", "x" * 64),
+    "long strings": many(500, "SET", "x" * 3000),
+    "integers": many(3000, "SET", 12345),
+    "with a ttl": many(3000, "SET", "x" * 64, "EX", 1000),
+    "small hashes": many(2000, "HSET", *(x for f in range(5) for x in (f"f{f}", "v" * 16))),
+    "small sets": many(2000, "SADD", *(f"member{i}" for i in range(8))),
+    "intsets": many(2000, "SADD", *range(100, 120)),
+    "small zsets": many(2000, "ZADD", *(x for i in range(8) for x in (i, f"member{i}"))),
+    "short lists": many(2000, "RPUSH", *(f"element{i}" for i in range(8))),
+    "a large hash": one_large(20000, "HSET", lambda i: (f"field:{i}", f"value:{i}")),
+    "a large set": one_large(20000, "SADD", lambda i: (f"member:{i:012d}",)),
+    "a large zset": one_large(20000, "ZADD", lambda i: (i, f"member:{i:012d}")),
+    "a long list": one_large(20000, "RPUSH", lambda i: (f"element number {i:012d}",)),
+    "a stream": lambda r: [raw(r, "XADD", "k", "*", "field", f"value{i}") for i in range(5000)],
+    "hashes with times": lambda r: [raw(r, "HSETEX", f"h{k}", "EX", 1000, "FIELDS", 3, "a", 1, "b", 2, "c", 3)
+                                    for k in range(2000)],
+}
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_usage_is_honest(fresh, load):
+    """The sum of MEMORY USAGE over all keys against what the server's memory grew by."""
+    r = fresh().client(decode_responses=False)
+    LOADS[load](r)  # what a command's first use takes (its histogram) is not the keys'
+    r.flushall(asynchronous=False)
+    end = time.monotonic() + 30
+    while r.info("memory")["lazyfree_pending_objects"] and time.monotonic() < end:
+        time.sleep(0.01)
+    before = r.info("memory")["used_memory"]
+    LOADS[load](r)
+    time.sleep(0.3)  # a table that is growing is two tables; the server finishes that while nothing happens
+    said = sum(raw(r, "MEMORY", "USAGE", k, "SAMPLES", 0) for k in r.scan_iter(count=1000))
+    grew = r.info("memory")["used_memory"] - before
+    assert abs(said - grew) < grew / 10, (said, grew)
