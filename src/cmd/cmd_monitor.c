@@ -38,7 +38,7 @@ static void line_of(struct buf *to, const struct client *c, const struct cmd *cm
     buf_addf(to, "+%lld.%06lld [%d %s]", (long long)(us / 1000000), (long long)(us % 1000000), c->db->id, addr);
     for (int i = 0; i < argc; i++) {
         buf_add_char(to, ' ');
-        bool hide = i && ((cmd->flags & CMD_SKIP_SLOWLOG) || secret_argument(argc, argv, i));
+        bool hide = i && secret_argument(argc, argv, i);
         quote(to, hide ? SLICE("(redacted)") : argv[i]);
     }
     buf_add_str(to, "\r\n");

@@ -18,9 +18,22 @@ static bool secret_of_migrate(int argc, const struct slice *argv, int i)
     return false;
 }
 
+/* HELLO version AUTH username password SETNAME name */
+static bool secret_of_hello(const struct slice *argv, int i)
+{
+    for (int k = 2; k < i; k += slice_is(argv[k], "auth") ? 3 : 2)
+        if (slice_is(argv[k], "auth") && i <= k + 2)
+            return true;
+    return false;
+}
+
 bool secret_argument(int argc, const struct slice *argv, int i)
 {
     struct slice name = argv[0];
+    if (i >= 1 && slice_is(name, "auth"))
+        return true;
+    if (i >= 2 && slice_is(name, "hello"))
+        return secret_of_hello(argv, i);
     if (i >= 2 && slice_is(name, "acl"))
         return slice_is(argv[1], "setuser") || slice_is(argv[1], "getuser") || slice_is(argv[1], "deluser");
     if (i >= 3 && slice_is(name, "config") && slice_is(argv[1], "set")) {

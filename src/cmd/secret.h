@@ -1,5 +1,5 @@
-/* Arguments that nobody is shown: passwords, providers' keys, the rules of users. SLOWLOG and MONITOR ask. (Commands whose
- * arguments are all secret, AUTH and HELLO, have CMD_SKIP_SLOWLOG in their rows instead.) Thread: loop. */
+/* Arguments that nobody is shown: passwords, providers' keys, the rules of users. SLOWLOG and MONITOR ask.
+ * Thread: loop. */
 #ifndef CMD_SECRET_H
 #define CMD_SECRET_H
 

@@ -99,3 +99,18 @@ def test_what_is_not_under_way(t):
     assert error(t, "FAILOVER") == "FAILOVER requires connected replicas."
     assert error(t, "FAILOVER", "ABORT") == "No failover in progress."
     assert error(t, "FAILOVER", "TIMEOUT", "0") == "FAILOVER timeout must be greater than 0"
+
+
+def test_monitor_hides_passwords_and_nothing_else(c, t):
+    assert c.call("MONITOR") == "OK"
+    error(t, "AUTH", "who", "secret")
+    error(t, "HELLO", "2", "AUTH", "who", "secret", "SETNAME", "me")
+    t.execute_command("HELLO", "2", "SETNAME", "auth")
+    shown = []
+    while len(shown) < 3:
+        line = str(c.read())
+        if '"AUTH"' in line or '"HELLO"' in line:
+            shown.append(line.split("] ", 1)[1])
+    assert shown == ['"AUTH" "(redacted)" "(redacted)"',
+                     '"HELLO" "2" "AUTH" "(redacted)" "(redacted)" "SETNAME" "me"',
+                     '"HELLO" "2" "SETNAME" "auth"']

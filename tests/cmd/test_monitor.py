@@ -96,4 +96,4 @@ def test_loadaof_gives_the_same_data(fresh):
 
 
 def test_loadaof_needs_a_journal(r):
-    assert "the journal is off" in error(r, "DEBUG", "LOADAOF")
+    assert "there is no journal" in error(r, "DEBUG", "LOADAOF")

@@ -61,7 +61,7 @@ def test_secrets_are_not_kept(log):
     raw(log, "CONFIG", "SET", "requirepass", "")
     assert commands(log, 1)[0] == [b"CONFIG", b"SET", b"requirepass", b"(redacted)"]
     error(log, "AUTH", "someone", "secret")
-    assert all(c[0] != b"AUTH" for c in commands(log))
+    assert commands(log, 1)[0] == [b"AUTH", b"(redacted)", b"(redacted)"]
 
 
 def test_a_transaction_is_logged_by_its_commands_and_a_waiter_when_it_is_served(log, server):
