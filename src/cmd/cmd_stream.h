@@ -34,8 +34,24 @@ struct stream_group *stream_arg_group(struct call *c, int key, int group, struct
 /* The consumer under its name, made (with its event and its effect) when absent. */
 struct stream_consumer *stream_consumer_get(struct call *c, struct slice key, struct stream_group *g, struct slice name);
 
-/* Effects: what is pending is as this record says; the group has come this far. */
-void stream_effect_claim(struct call *c, struct slice key, const struct stream_group *g, const struct stream_pending *p);
+/* The effect of giving entries to a consumer: XCLAIM with all facts stated. Entries that come one after the other and have
+ * the same facts share one. What is given must stay until the end. */
+#define STREAM_GIVEN_MAX 64
+struct stream_given {
+    struct call *c;
+    struct slice key;
+    const struct stream_group *group;
+    const struct stream_consumer *to;
+    int64_t given_ms;
+    uint64_t times;
+    int n;
+    struct sid ids[STREAM_GIVEN_MAX];
+};
+void stream_given_begin(struct stream_given *d, struct call *c, struct slice key, const struct stream_group *g);
+void stream_given_add(struct stream_given *d, const struct stream_pending *p); /* counts as a change, too */
+void stream_given_end(struct stream_given *d);
+
+/* The effect of how far a group has come. */
 void stream_effect_position(struct call *c, struct slice key, const struct stream_group *g);
 
 #endif

@@ -1,7 +1,7 @@
 /* XCLAIM and XAUTOCLAIM: a consumer takes over what another was given and did not finish.
  *
- * What is claimed but no longer in the stream is pending no more. The effect of every change is one XCLAIM that states the
- * outcome; the idle times that decided are not looked at again. */
+ * What is claimed but no longer in the stream is pending no more, its effect is an XACK. The effect of a claim is an XCLAIM
+ * that states the outcome; the idle times that decided are not looked at again. */
 #include "cmd/cmd_stream.h"
 #include "cmd/families.h"
 
@@ -17,6 +17,7 @@ struct claim {
     bool force, just_id;
     struct sid last; /* the group is at least here */
     int end;         /* XCLAIM: behind the last id */
+    struct stream_given given;
 };
 
 static bool exists(const struct obj *o, struct sid id, struct stream_iter *it)
@@ -28,7 +29,8 @@ static bool exists(const struct obj *o, struct sid id, struct stream_iter *it)
 /* The entry is gone from the stream: so it is from the group. */
 static void forget(struct call *c, struct claim *m, const struct stream_pending *p)
 {
-    stream_effect_claim(c, m->key, m->g, p);
+    char id[SID_TEXT];
+    call_effect(c, 4, (struct slice[]){SLICE("XACK"), m->key, m->g->name, sid_format(p->id, id)});
     stream_pending_drop(m->g, p->id);
     c->db->store->dirty++;
 }
@@ -43,15 +45,17 @@ static void take(struct call *c, struct claim *m, struct stream_iter *it)
 {
     if (!m->to)
         m->to = stream_consumer_get(c, m->key, m->g, m->consumer);
+    bool known = stream_pending_find(m->g, it->id);
     struct stream_pending *p = stream_pending_give(m->g, it->id, m->to);
+    if (!known)
+        p->times = 1;
     p->given_ms = m->given_ms < 0 ? m->now : m->given_ms;
     if (m->times >= 0)
         p->times = (uint64_t)m->times;
     else if (!m->just_id)
         p->times++;
     m->to->active_ms = m->now;
-    stream_effect_claim(c, m->key, m->g, p);
-    c->db->store->dirty++;
+    stream_given_add(&m->given, p);
     if (m->just_id)
         stream_reply_id(c, it->id);
     else
@@ -156,14 +160,15 @@ static void xclaim(struct call *c)
     bool moved = sid_cmp(m.last, m.g->last) > 0;
     if (moved)
         m.g->last = m.last;
-    uint64_t before = c->db->store->dirty;
+    stream_given_begin(&m.given, c, m.key, m.g);
     size_t place = reply_defer(c->reply);
     for (int i = 5; i < m.end; i++) {
         sid_parse(call_arg(c, i), 0, &id, NULL);
         n += claim_one(c, &m, id);
     }
     reply_defer_array(c->reply, place, n);
-    if (moved && c->db->store->dirty == before) {
+    stream_given_end(&m.given);
+    if (moved && n == 0) {
         stream_effect_position(c, m.key, m.g);
         c->db->store->dirty++;
     }
@@ -221,6 +226,7 @@ static void xautoclaim(struct call *c)
     claim_begin(c, &m);
     if (!parse_autoclaim(c, &m, &from, &count) || !(m.g = stream_arg_group(c, 1, 2, &m.o)))
         return;
+    stream_given_begin(&m.given, c, m.key, m.g);
     reply_array(c->reply, 3);
     char text[SID_TEXT];
     struct buf claimed = {0};
@@ -242,6 +248,7 @@ static void xautoclaim(struct call *c)
         }
         p = sid_next(&id) ? sidmap_from(&m.g->pending, id) : NULL;
     }
+    stream_given_end(&m.given);
     if (p)
         end = p->id;
     reply_defer_array(c->reply, place, n);

@@ -1,4 +1,5 @@
 /* Consumer groups: making and ending them, acknowledging, what is pending. */
+#include "cmd/block.h"
 #include "cmd/cmd_stream.h"
 #include "cmd/families.h"
 
@@ -38,24 +39,49 @@ struct stream_consumer *stream_consumer_get(struct call *c, struct slice key, st
     return consumer;
 }
 
-void stream_effect_claim(struct call *c, struct slice key, const struct stream_group *g, const struct stream_pending *p)
+void stream_given_begin(struct stream_given *d, struct call *c, struct slice key, const struct stream_group *g)
 {
-    char id[SID_TEXT], last[SID_TEXT], time[NUM_I64_MAX], times[NUM_I64_MAX];
-    struct slice argv[] = {SLICE("XCLAIM"),
-                           key,
-                           g->name,
-                           p->owner->name,
-                           SLICE("0"),
-                           sid_format(p->id, id),
-                           SLICE("TIME"),
-                           slice_of(time, num_from_i64(time, p->given_ms)),
-                           SLICE("RETRYCOUNT"),
-                           slice_of(times, num_from_u64(times, p->times)),
-                           SLICE("FORCE"),
-                           SLICE("JUSTID"),
-                           SLICE("LASTID"),
-                           sid_format(g->last, last)};
-    call_effect(c, sizeof argv / sizeof *argv, argv);
+    d->c = c;
+    d->key = key;
+    d->group = g;
+    d->n = 0;
+}
+
+void stream_given_end(struct stream_given *d)
+{
+    char ids[STREAM_GIVEN_MAX][SID_TEXT], last[SID_TEXT], time[NUM_I64_MAX], times[NUM_I64_MAX];
+    struct slice argv[5 + STREAM_GIVEN_MAX + 8];
+    int n = 0;
+    if (d->n == 0)
+        return;
+    argv[n++] = SLICE("XCLAIM");
+    argv[n++] = d->key;
+    argv[n++] = d->group->name;
+    argv[n++] = d->to->name;
+    argv[n++] = SLICE("0");
+    for (int i = 0; i < d->n; i++)
+        argv[n++] = sid_format(d->ids[i], ids[i]);
+    argv[n++] = SLICE("TIME");
+    argv[n++] = slice_of(time, num_from_i64(time, d->given_ms));
+    argv[n++] = SLICE("RETRYCOUNT");
+    argv[n++] = slice_of(times, num_from_u64(times, d->times));
+    argv[n++] = SLICE("FORCE");
+    argv[n++] = SLICE("JUSTID");
+    argv[n++] = SLICE("LASTID");
+    argv[n++] = sid_format(d->group->last, last);
+    call_effect(d->c, n, argv);
+    d->n = 0;
+}
+
+void stream_given_add(struct stream_given *d, const struct stream_pending *p)
+{
+    if (d->n == STREAM_GIVEN_MAX || d->to != p->owner || d->given_ms != p->given_ms || d->times != p->times)
+        stream_given_end(d);
+    d->to = p->owner;
+    d->given_ms = p->given_ms;
+    d->times = p->times;
+    d->ids[d->n++] = p->id;
+    d->c->db->store->dirty++;
 }
 
 void stream_effect_position(struct call *c, struct slice key, const struct stream_group *g)
@@ -115,10 +141,10 @@ static struct stream_group *group_named(struct call *c, struct obj *o)
     return g;
 }
 
-/* argv[4]: an id, or $ for the last one there is. */
-static bool parse_position(struct call *c, const struct obj *o, struct sid *id)
+/* argv[4]: an id, or $ for the last one there is; `ends`: or - and +. */
+static bool parse_position(struct call *c, const struct obj *o, bool ends, struct sid *id)
 {
-    if (slice_is(call_arg(c, 4), "-") || slice_is(call_arg(c, 4), "+")) {
+    if (ends && (slice_is(call_arg(c, 4), "-") || slice_is(call_arg(c, 4), "+"))) {
         *id = call_arg(c, 4).p[0] == '-' ? SID_MIN : SID_MAX;
         return true;
     }
@@ -126,6 +152,13 @@ static bool parse_position(struct call *c, const struct obj *o, struct sid *id)
         return stream_parse_id(c, 4, id, NULL);
     *id = o ? stream_info(o).last : SID_MIN;
     return true;
+}
+
+/* A group is not what WATCH and caches look at: the stream reads as before. */
+static void group_changed(struct call *c, const char *event)
+{
+    c->db->store->dirty++;
+    db_notify(c->db, NOTIFY_STREAM, event, call_arg(c, 2));
 }
 
 static void effect_create(struct call *c, const struct stream_group *g)
@@ -151,9 +184,10 @@ static void xgroup_create(struct call *c)
     if (!parse_options(c, true, &opt))
         return;
     struct obj *o = opt.make_stream ? stream_arg_write(c, 2, &wrong) : group_stream(c);
-    if ((!o && !opt.make_stream) || (opt.make_stream && wrong) || !parse_position(c, o, &id))
+    if ((!o && !opt.make_stream) || (opt.make_stream && wrong) || !parse_position(c, o, false, &id))
         return;
-    if (!o)
+    bool made = !o;
+    if (made)
         o = db_add(c->db, call_arg(c, 2), stream_new());
     struct stream_group *g = stream_group_add(stream_groups_of(o), call_arg(c, 3));
     if (!g) {
@@ -163,7 +197,10 @@ static void xgroup_create(struct call *c)
     g->last = id;
     g->read = opt.read;
     effect_create(c, g);
-    db_changed(c->db, call_arg(c, 2), NOTIFY_STREAM, "xgroup-create");
+    if (made)
+        db_changed(c->db, call_arg(c, 2), NOTIFY_STREAM, "xgroup-create");
+    else
+        group_changed(c, "xgroup-create");
     reply_ok(c->reply);
 }
 
@@ -180,12 +217,12 @@ static void xgroup_setid(struct call *c)
     struct obj *o;
     struct stream_group *g;
     struct sid id;
-    if (!parse_options(c, false, &opt) || !(o = group_stream(c)) || !(g = group_named(c, o)) || !parse_position(c, o, &id))
+    if (!parse_options(c, false, &opt) || !(o = group_stream(c)) || !(g = group_named(c, o)) || !parse_position(c, o, true, &id))
         return;
     g->last = id;
     g->read = opt.read;
     stream_effect_position(c, call_arg(c, 2), g);
-    db_changed(c->db, call_arg(c, 2), NOTIFY_STREAM, "xgroup-setid");
+    group_changed(c, "xgroup-setid");
     reply_ok(c->reply);
 }
 
@@ -202,8 +239,10 @@ static void xgroup_destroy(struct call *c)
     if (!o)
         return;
     bool gone = stream_group_drop(stream_groups_of(o), call_arg(c, 3));
-    if (gone)
-        db_changed(c->db, call_arg(c, 2), NOTIFY_STREAM, "xgroup-destroy");
+    if (gone) {
+        group_changed(c, "xgroup-destroy");
+        block_touched(c->db, call_arg(c, 2)); /* who waits with this group is told */
+    }
     reply_int(c->reply, gone);
 }
 
@@ -222,7 +261,7 @@ static void xgroup_createconsumer(struct call *c)
         return;
     bool made = stream_consumer_add(g, call_arg(c, 4), store_now(c->db->store)) != NULL;
     if (made)
-        db_changed(c->db, call_arg(c, 2), NOTIFY_STREAM, "xgroup-createconsumer");
+        group_changed(c, "xgroup-createconsumer");
     reply_int(c->reply, made);
 }
 
@@ -241,7 +280,7 @@ static void xgroup_delconsumer(struct call *c)
         return;
     int64_t had = stream_consumer_drop(g, call_arg(c, 4));
     if (had >= 0)
-        db_changed(c->db, call_arg(c, 2), NOTIFY_STREAM, "xgroup-delconsumer");
+        group_changed(c, "xgroup-delconsumer");
     reply_int(c->reply, had > 0 ? had : 0);
 }
 

@@ -143,33 +143,32 @@ static bool parse_after_one(struct call *c, const struct read *r, int i, struct 
     return r->group != 0;
 }
 
-/* The ids after which each stream is read. False: the error is replied. */
-static bool parse_after(struct call *c, const struct read *r, struct sid *after)
+/* Whether the i-th key is a stream or absent; a group read needs the stream and the group. `waited`: the call was blocked,
+ * and what is missing now was there. False: the error is replied. */
+static bool source_fits(struct call *c, const struct read *r, int i, bool waited)
 {
-    for (int i = 0; i < r->n; i++)
-        if (!parse_after_one(c, r, i, &after[i]))
-            return false;
-    return true;
+    bool wrong;
+    struct slice key = call_arg(c, r->first + i);
+    struct obj *o = db_read_type(c->db, key, OBJ_STREAM, &wrong);
+    if (r->group && waited && (wrong || !o))
+        reply_errorf(c->reply, "UNBLOCKED the stream key no longer exists");
+    else if (wrong)
+        call_wrong_type(c);
+    else if (r->group && (!o || !stream_group_find(stream_groups_of(o), call_arg(c, r->group))))
+        reply_errorf(c->reply, "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option",
+                     (int)key.len, key.p, (int)call_arg(c, r->group).len, call_arg(c, r->group).p);
+    else
+        return true;
+    return false;
 }
 
-/* Before anything is read: every key is a stream or absent; a group read needs the stream and the group. `waited`: the call
- * was blocked, and what is missing now was there. False: the error is replied. */
-static bool sources_fit(struct call *c, const struct read *r, bool waited)
+/* Before anything is read: the streams, and the ids after which they are read. False: the error is replied. */
+static bool parse_after(struct call *c, const struct read *r, bool waited, struct sid *after)
 {
     for (int i = 0; i < r->n; i++) {
-        bool wrong;
-        struct slice key = call_arg(c, r->first + i);
-        struct obj *o = db_read_type(c->db, key, OBJ_STREAM, &wrong);
-        if (r->group && waited && (wrong || !o))
-            reply_errorf(c->reply, "UNBLOCKED the stream key no longer exists");
-        else if (wrong)
-            call_wrong_type(c);
-        else if (r->group && (!o || !stream_group_find(stream_groups_of(o), call_arg(c, r->group))))
-            reply_errorf(c->reply, "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option",
-                         (int)key.len, key.p, (int)call_arg(c, r->group).len, call_arg(c, r->group).p);
-        else
-            continue;
-        return false;
+        bool check = r->group || !waited; /* XREAD goes on waiting when a key is another type now */
+        if ((check && !source_fits(c, r, i, waited)) || !parse_after_one(c, r, i, &after[i]))
+            return false;
     }
     return true;
 }
@@ -205,7 +204,9 @@ static void reply_new(struct call *c, const struct read *r, struct slice key, st
 {
     struct stream_iter it;
     size_t n = 0, place = reply_defer(c->reply);
+    struct stream_given given;
     int64_t now = store_now(c->db->store);
+    stream_given_begin(&given, c, key, g);
     for (stream_iter_begin(&it, o, range->from, range->to, false); stream_iter_next(&it);) {
         struct sid id = it.id;
         stream_reply_entry(c, &it);
@@ -214,31 +215,36 @@ static void reply_new(struct call *c, const struct read *r, struct slice key, st
             struct stream_pending *p = stream_pending_give(g, id, to);
             p->given_ms = now;
             p->times = 1;
-            stream_effect_claim(c, key, g, p);
+            to->active_ms = now;
+            stream_given_add(&given, p);
         }
         if ((int64_t)++n == range->count)
             break;
     }
     reply_defer_array(c->reply, place, n);
-    to->active_ms = now;
+    stream_given_end(&given);
     stream_effect_position(c, key, g);
     c->db->store->dirty++;
 }
 
 /* What the consumer was given before and has not acknowledged; an entry that is gone since has no fields. */
-static void reply_history(struct call *c, struct obj *o, struct stream_group *g, struct stream_consumer *of, struct sid after,
-                          int64_t count)
+static void reply_history(struct call *c, struct slice key, struct obj *o, struct stream_group *g, struct stream_consumer *of,
+                          struct sid after, int64_t count)
 {
+    struct stream_given given;
+    int64_t now = store_now(c->db->store);
     size_t n = 0, place = reply_defer(c->reply);
     const struct sid *id = sid_next(&after) ? sidmap_from(&of->pending, after) : NULL;
+    stream_given_begin(&given, c, key, g);
     for (; id; id = sidmap_after(&of->pending, id)) {
         struct stream_iter it;
         stream_iter_begin(&it, o, *id, *id, false);
         if (stream_iter_next(&it)) {
             struct stream_pending *p = stream_pending_find(g, *id);
             stream_reply_entry(c, &it);
-            p->given_ms = store_now(c->db->store);
+            p->given_ms = now;
             p->times++;
+            stream_given_add(&given, p);
         } else {
             reply_array(c->reply, 2);
             stream_reply_id(c, *id);
@@ -248,6 +254,7 @@ static void reply_history(struct call *c, struct obj *o, struct stream_group *g,
             break;
     }
     reply_defer_array(c->reply, place, n);
+    stream_given_end(&given);
 }
 
 /* One stream's part of the answer, when it has one. */
@@ -259,6 +266,9 @@ static bool serve_one(struct call *c, const struct read *r, int i, struct sid af
     struct obj *o = db_read_type(c->db, key, OBJ_STREAM, &wrong);
     struct stream_group *g = o && r->group ? stream_group_find(stream_groups_of(o), call_arg(c, r->group)) : NULL;
     bool history = g && sid_cmp(after, NEW) != 0;
+    struct stream_consumer *asks = g ? stream_consumer_find(g, call_arg(c, r->group + 1)) : NULL;
+    if (asks) /* also when there is nothing for it */
+        asks->seen_ms = store_now(c->db->store);
     if (!o || (!history && !has_after(o, g ? g->last : after, &range)))
         return false;
     if ((*served)++ == 0)
@@ -272,7 +282,7 @@ static bool serve_one(struct call *c, const struct read *r, int i, struct sid af
     }
     struct stream_consumer *consumer = stream_consumer_get(c, key, g, call_arg(c, r->group + 1));
     if (history)
-        reply_history(c, o, g, consumer, after, r->count);
+        reply_history(c, key, o, g, consumer, after, r->count);
     else
         reply_new(c, r, key, o, g, consumer, &range);
     return true;
@@ -298,10 +308,8 @@ static bool retry(struct call *c)
     struct read r;
     if (!parse_read(c, &r))
         return true;
-    if (r.group && !sources_fit(c, &r, true))
-        return true;
     struct sid *after = mem_alloc((size_t)r.n * sizeof *after);
-    bool done = !parse_after(c, &r, after) || serve(c, &r, after);
+    bool done = !parse_after(c, &r, true, after) || serve(c, &r, after);
     mem_free(after);
     return done;
 }
@@ -336,7 +344,7 @@ static void read_streams(struct call *c)
     struct sid *after = mem_alloc((size_t)r.n * sizeof *after);
     if (r.group)
         call_no_effect(c); /* but those that are stated */
-    if (parse_after(c, &r, after) && sources_fit(c, &r, false) && !serve(c, &r, after)) {
+    if (parse_after(c, &r, false, after) && !serve(c, &r, after)) {
         if (r.block_ms >= 0)
             wait_for_entries(c, &r, after);
         else

@@ -129,6 +129,31 @@ void *sidmap_put(struct sidmap *m, struct sid id, bool *fresh)
     return id_at(m, b, i);
 }
 
+static void blocks_remove(struct sidmap *m, uint32_t at)
+{
+    mem_free(m->blocks[at]);
+    m->nblocks--;
+    memmove(m->blocks + at, m->blocks + at + 1, (m->nblocks - at) * sizeof(struct sidblock *));
+}
+
+/* Two neighbours of which little is left become one: entries that nobody acknowledges do not hold a block each. */
+static void join(struct sidmap *m, uint32_t left)
+{
+    if (left + 1 >= m->nblocks)
+        return;
+    struct sidblock *a = m->blocks[left], *b = m->blocks[left + 1];
+    uint32_t sum = a->n + b->n;
+    if (sum > BLOCK_MAX / 2)
+        return;
+    if (a->cap < sum) {
+        m->blocks[left] = a = mem_realloc(a, sizeof *a + (size_t)sum * m->size);
+        a->cap = sum;
+    }
+    memcpy(id_at(m, a, a->n), b->records, (size_t)b->n * m->size);
+    a->n = sum;
+    blocks_remove(m, left + 1);
+}
+
 bool sidmap_delete(struct sidmap *m, struct sid id)
 {
     if (m->nblocks == 0)
@@ -142,9 +167,11 @@ bool sidmap_delete(struct sidmap *m, struct sid id)
     m->n--;
     memmove(b->records + (size_t)i * m->size, b->records + (size_t)(i + 1) * m->size, (size_t)(b->n - i) * m->size);
     if (b->n == 0) {
-        mem_free(b);
-        m->nblocks--;
-        memmove(m->blocks + at, m->blocks + at + 1, (m->nblocks - at) * sizeof(struct sidblock *));
+        blocks_remove(m, at);
+    } else if (b->n < BLOCK_MAX / 4) {
+        join(m, at);
+        if (at > 0)
+            join(m, at - 1);
     }
     return true;
 }

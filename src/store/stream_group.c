@@ -218,11 +218,11 @@ size_t stream_groups_bytes(const struct stream_groups *gs)
     return bytes;
 }
 
-size_t stream_groups_pending(const struct stream_groups *gs)
+size_t stream_groups_effort(const struct stream_groups *gs)
 {
-    size_t n = 0;
+    size_t n = gs->n;
     for (size_t i = 0; i < gs->n; i++)
-        n += gs->group[i]->pending.n;
+        n += gs->group[i]->nconsumers + gs->group[i]->pending.nblocks;
     return n;
 }
 
@@ -245,17 +245,29 @@ static struct sid get_raw_id(struct rdb_in *from)
     return id;
 }
 
-/* The form that Redis 7.0 reads: without the time of a consumer's last success, which is read back as the time it was seen. */
-static void save_consumer(const struct stream_consumer *c, struct rdb_out *to)
+/* Redis 7.0 does not know when a consumer last got something: its form (19) has only when it was last seen, and is read back
+ * as if both were the same. */
+uint8_t stream_groups_type(const struct stream_groups *gs)
+{
+    for (size_t i = 0; i < gs->n; i++)
+        for (size_t k = 0; k < gs->group[i]->nconsumers; k++)
+            if (gs->group[i]->consumers[k]->active_ms != gs->group[i]->consumers[k]->seen_ms)
+                return RDB_STREAM_LISTPACKS_3;
+    return RDB_STREAM_LISTPACKS_2;
+}
+
+static void save_consumer(const struct stream_consumer *c, uint8_t type, struct rdb_out *to)
 {
     rdb_put_str(to, c->name);
     rdb_put_u64(to, (uint64_t)c->seen_ms);
+    if (type == RDB_STREAM_LISTPACKS_3)
+        rdb_put_u64(to, (uint64_t)c->active_ms);
     rdb_put_len(to, c->pending.n);
     for (const struct sid *id = sidmap_from(&c->pending, SID_MIN); id; id = sidmap_after(&c->pending, id))
         put_raw_id(to, *id);
 }
 
-void stream_groups_save(const struct stream_groups *gs, struct rdb_out *to)
+void stream_groups_save(const struct stream_groups *gs, uint8_t type, struct rdb_out *to)
 {
     rdb_put_len(to, gs->n);
     for (size_t i = 0; i < gs->n; i++) {
@@ -272,7 +284,7 @@ void stream_groups_save(const struct stream_groups *gs, struct rdb_out *to)
         }
         rdb_put_len(to, g->nconsumers);
         for (size_t k = 0; k < g->nconsumers; k++)
-            save_consumer(g->consumers[k], to);
+            save_consumer(g->consumers[k], type, to);
     }
 }
 
@@ -368,6 +380,7 @@ void stream_groups_digest(const struct stream_groups *gs, uint8_t sha[20])
         for (const struct stream_pending *p = sidmap_from(&g->pending, SID_MIN); p; p = sidmap_after(&g->pending, p)) {
             digest_mix(sha, sid_format(p->id, text));
             digest_mix(sha, p->owner->name);
+            digest_mix(sha, slice_of(text, num_from_u64(text, p->times)));
         }
     }
 }

@@ -57,9 +57,10 @@ bool stream_pending_drop(struct stream_group *g, struct sid id);
 void stream_groups_release(struct stream_groups *gs);
 void stream_groups_copy(const struct stream_groups *gs, struct stream_groups *to);
 size_t stream_groups_bytes(const struct stream_groups *gs);
-size_t stream_groups_pending(const struct stream_groups *gs); /* in all groups */
+size_t stream_groups_effort(const struct stream_groups *gs); /* of freeing them: how many allocations, about */
 /* In the form of RDB's stream types; `type` says which. Without entries_read (type 15), read is 0. */
-void stream_groups_save(const struct stream_groups *gs, struct rdb_out *to);
+uint8_t stream_groups_type(const struct stream_groups *gs); /* the oldest that loses nothing: 19, or 7.2's 21 */
+void stream_groups_save(const struct stream_groups *gs, uint8_t type, struct rdb_out *to);
 int stream_groups_load(struct stream_groups *gs, uint8_t type, struct rdb_in *from, struct err *err);
 void stream_groups_digest(const struct stream_groups *gs, uint8_t sha[20]);
 

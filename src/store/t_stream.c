@@ -488,7 +488,7 @@ static void stream_free(uint8_t enc, void *ptr)
 static size_t stream_effort(uint8_t enc, const void *ptr)
 {
     const struct stream *s = ptr;
-    return s->n + stream_groups_pending(&s->groups) / 64;
+    return s->n + stream_groups_effort(&s->groups);
 }
 
 static size_t stream_size(const struct obj *o, int samples)
@@ -515,10 +515,9 @@ static int stream_copy(const struct obj *o, struct value *out, struct err *err)
     return 0;
 }
 
-/* The newest form (21) says only one thing more, when a consumer last got something; Redis 7.0 reads this one, too. */
 static uint8_t stream_rdb_type(const struct obj *o)
 {
-    return RDB_STREAM_LISTPACKS_2;
+    return stream_groups_type(&stream_of(o)->groups);
 }
 
 static void put_id(struct rdb_out *to, struct sid id)
@@ -553,7 +552,7 @@ static void stream_save(const struct obj *o, struct rdb_out *to)
     put_id(to, s->info.first);
     put_id(to, s->info.max_deleted);
     rdb_put_len(to, s->info.added);
-    stream_groups_save(&s->groups, to);
+    stream_groups_save(&s->groups, stream_rdb_type(o), to);
 }
 
 static struct sid id_of_key(struct slice key)

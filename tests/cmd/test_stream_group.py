@@ -159,3 +159,66 @@ def test_refusals(t):
     for command in (["XACK", "str", "g", "1-0"], ["XGROUP", "CREATE", "str", "g", "0"], ["XPENDING", "str", "g"],
                     ["XREADGROUP", "GROUP", "g", "c", "STREAMS", "str", ">"]):
         assert error(t, *command).startswith(WRONGTYPE)
+
+
+def test_what_was_read_again_survives_a_kill(fresh):
+    s = fresh("--appendonly", "yes", "--appendfsync", "always")
+    c = s.client()
+    filled(c, 150)
+    raw(c, "XREADGROUP", "GROUP", "g", "a", "STREAMS", "s", ">")
+    raw(c, "XREADGROUP", "GROUP", "g", "a", "COUNT", 70, "STREAMS", "s", 0)
+    raw(c, "XREADGROUP", "GROUP", "g", "a", "COUNT", 10, "STREAMS", "s", 0)
+    raw(c, "XCLAIM", "s", "g", "b", 0, "150-0", "149-0", "TIME", 5000, "RETRYCOUNT", 9)
+
+    def pending():
+        info = raw(c, "XINFO", "STREAM", "s", "FULL", "COUNT", 0)
+        group = info[info.index("groups") + 1][0]
+        return group[group.index("pending") + 1]
+
+    before = pending()
+    assert [p[3] for p in before] == [3] * 10 + [2] * 60 + [1] * 78 + [9] * 2
+    assert before[-1][1:3] == ["b", 5000]
+    s.kill9()
+    s.start()
+    c = s.client()
+    assert pending() == before
+
+
+def test_activity_survives_a_dump(server, t):
+    filled(t, 1)
+    raw(t, "XREADGROUP", "GROUP", "g", "busy", "STREAMS", "s", ">")
+    assert raw_bytes(server, "DUMP", "s")[0] == 19  # seen and active are one time: the older form says all
+    raw(t, "XGROUP", "CREATECONSUMER", "s", "g", "idle")
+    raw(t, "XREADGROUP", "GROUP", "g", "quiet", "NOACK", "STREAMS", "s", 0)
+    payload = raw_bytes(server, "DUMP", "s")
+    assert payload[0] == 21
+    t.restore("back", 0, payload)
+    inactive = {c["name"]: c["inactive"] for c in t.xinfo_consumers("back", "g")}
+    assert inactive["idle"] == inactive["quiet"] == -1 and inactive["busy"] >= 0
+
+
+def test_a_forced_claim_was_delivered_once_before(t):
+    filled(t, 3)
+    raw(t, "XCLAIM", "s", "g", "a", 0, "1-0", "FORCE")
+    raw(t, "XCLAIM", "s", "g", "a", 0, "2-0", "FORCE", "JUSTID")
+    assert [p[3] for p in raw(t, "XPENDING", "s", "g", "-", "+", 10)] == [2, 1]
+
+
+def test_groups_are_not_what_is_watched(t):
+    filled(t)
+    with t.pipeline() as p:
+        p.watch("s")
+        raw(t, "XGROUP", "CREATE", "s", "other", "0")
+        raw(t, "XGROUP", "SETID", "s", "other", "-")
+        raw(t, "XREADGROUP", "GROUP", "other", "a", "STREAMS", "s", ">")
+        raw(t, "XGROUP", "DESTROY", "s", "other")
+        p.multi()
+        p.xlen("s")
+        assert p.execute() == [10]
+
+
+def test_ids_are_looked_at_stream_by_stream(t):
+    filled(t)
+    assert error(t, "XGROUP", "CREATE", "s", "h", "-").startswith("Invalid stream ID")
+    assert error(t, "XREADGROUP", "GROUP", "g", "a", "STREAMS", "none", "s", "bad", ">").startswith("NOGROUP")
+    assert error(t, "XREADGROUP", "GROUP", "g", "a", "STREAMS", "s", "none", "bad", ">").startswith("Invalid stream ID")

@@ -85,11 +85,33 @@ static void test_a_queue_of_many(void **state)
     sidmap_release(&m);
 }
 
+/* Of a long queue a few stay here and there: their memory is theirs, not that of the blocks they were in. */
+static void test_what_is_left_is_small(void **state)
+{
+    struct sidmap m;
+    bool fresh;
+    enum { N = 200000, EVERY = 100 };
+    sidmap_init(&m, 40);
+    for (uint64_t i = 0; i < N; i++)
+        sidmap_put(&m, id_of(i), &fresh);
+    for (uint64_t i = 0; i < N; i++)
+        if (i % EVERY)
+            assert_true(sidmap_delete(&m, id_of(i)));
+    assert_int_equal(m.n, N / EVERY);
+    assert_true(sidmap_bytes(&m) < N / EVERY * 40 * 8);
+    uint64_t i = 0;
+    for (const struct sid *id = sidmap_from(&m, SID_MIN); id; id = sidmap_after(&m, id), i += EVERY)
+        assert_int_equal(sid_cmp(*id, id_of(i)), 0);
+    assert_int_equal(i, N);
+    sidmap_release(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_a_model),
         cmocka_unit_test(test_a_queue_of_many),
+        cmocka_unit_test(test_what_is_left_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
