@@ -20,7 +20,11 @@ NOT_CALLED = {
     "sunsubscribe": "replies once per argument",
     "client|reply": "it turns replies off",
     "client|kill": "it would kill this client",
+    "client|pause": "it would pause this client",
     "debug|sleep": "it would",
+    "sync": "what follows is a snapshot and a stream, not replies",
+    "psync": "the same",
+    "replconf": "an ACK has no reply",
 }
 # They wait for what does not come, so they are not called with arguments that are right.
 MAY_WAIT = {"blpop", "brpop", "blmove", "brpoplpush", "blmpop", "xread", "xreadgroup", "wait", "waitaof", "bzpopmin",
