@@ -16,7 +16,7 @@ uint32_t acl_categories(const struct cmd *cmd)
     uint32_t acl = cmd->acl;
     if (cmd->flags & CMD_WRITE)
         acl |= ACL_WRITE;
-    if (cmd->flags & CMD_READONLY)
+    if ((cmd->flags & CMD_READONLY) && !(cmd->acl & ACL_SCRIPTING)) /* what a script does is up to its commands */
         acl |= ACL_READ;
     if (cmd->flags & CMD_ADMIN)
         acl |= ACL_ADMIN | ACL_DANGEROUS;

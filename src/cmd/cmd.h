@@ -5,6 +5,8 @@
  *
  *   lower-case words are arguments, UPPER-CASE words are literal tokens, [x] is optional, (a|b) one of, `...` after a
  *   word or bracket repeats it. "key value [NX|XX] [GET] [EX seconds|PX milliseconds]"
+ *   An argument's type follows from its name (cmd/syntax.c); where it does not, `name:int` says it: int, double, str, key,
+ *   pattern. A digit after it is the key specification it belongs to, when counting does not tell (`destination:key2`).
  *
  * The comment above a handler holds an example that runs as a test against a live, empty server: lines that begin with
  * `> ` are sent, lines that begin with `< ` are what redis-cli would print (`< ...` skips any number of lines, a `*` in a
@@ -98,6 +100,8 @@ struct cmd {
     enum cmd_channels channels;
     const char *syntax; /* arguments, see above; "" for none */
     const char *summary;
+    const char *group;      /* COMMAND DOCS' group, where it is not the family's */
+    const char *deprecated; /* since when, a space, what to use instead: "6.2.0 `LMOVE`"; NULL: it is not */
     const char *since;      /* the Redis version that introduced it, or Skald's "1.0.0" */
     const char *complexity; /* "O(1)" */
     const struct cmd *subs;

@@ -39,7 +39,7 @@ static const struct cmd subs[] = {
     SUB("getkeysinslot", 4, OPEN, "slot count", "Keys of a slot.", "3.0.0", "O(N) in the keys asked for"),
     SUB("help", 2, CMD_LOADING, "", "The subcommands.", "5.0.0", "O(1)"),
     SUB("info", 2, OPEN, "", "The state of the cluster.", "3.0.0", "O(1)"),
-    SUB("keyslot", 3, OPEN, "key", "The slot of a key.", "3.0.0", "O(N) in the key's length"),
+    SUB("keyslot", 3, OPEN, "key:str", "The slot of a key.", "3.0.0", "O(N) in the key's length"),
     SUB("links", 2, OPEN, "", "The connections between nodes.", "7.0.0", NODES),
     SUB("meet", -4, CMD_ADMIN, "ip port [cluster-bus-port]", "Joins another node's cluster.", "3.0.0", "O(1)"),
     SUB("myid", 2, OPEN, "", "This node's id.", "3.0.0", "O(1)"),

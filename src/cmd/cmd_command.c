@@ -17,7 +17,7 @@ static void flags_reply(struct reply *r, const struct cmd *cmd)
         {CMD_WRITE, "write"},       {CMD_READONLY, "readonly"}, {CMD_DENYOOM, "denyoom"},   {CMD_ADMIN, "admin"},
         {CMD_PUBSUB, "pubsub"},     {CMD_NOSCRIPT, "noscript"}, {CMD_BLOCKING, "blocking"}, {CMD_LOADING, "loading"},
         {CMD_STALE, "stale"},       {CMD_FAST, "fast"},         {CMD_NO_AUTH, "no_auth"},   {CMD_NO_MULTI, "no_multi"},
-        {CMD_MAY_REPLICATE, "may_replicate"}, {CMD_MOVABLEKEYS, "movablekeys"}, {CMD_SKIP_SLOWLOG, "skip_slowlog"},
+        {CMD_MOVABLEKEYS, "movablekeys"}, {CMD_SKIP_SLOWLOG, "skip_slowlog"},
         {CMD_ALLOW_BUSY, "allow_busy"},   {CMD_SKIP_MONITOR, "skip_monitor"},
         {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
     };
@@ -72,14 +72,22 @@ static void docs_reply(struct reply *r, struct cmd_entry *e)
     const struct cmd *cmd = e->cmd;
     bool ok;
     struct arg *args = syntax_parse(cmd->syntax ? cmd->syntax : "", &ok);
-    reply_map(r, (size_t)(4 + (args != NULL) + (cmd->nsubs > 0)));
+    const char *instead = cmd->deprecated ? strchr(cmd->deprecated, ' ') : NULL;
+    reply_map(r, (size_t)(4 + (instead ? 3 : 0) + (args != NULL) + (cmd->nsubs > 0)));
     reply_field_str(r, "summary", cmd->summary);
     reply_field_str(r, "since", cmd->since);
     reply_field_str(r, "group", e->group);
     reply_field_str(r, "complexity", cmd->complexity);
+    if (instead) {
+        reply_str(r, "doc_flags");
+        reply_set(r, 1);
+        reply_status(r, "deprecated");
+        reply_field_bulk(r, "deprecated_since", slice_of(cmd->deprecated, (size_t)(instead - cmd->deprecated)));
+        reply_field_str(r, "replaced_by", instead + 1);
+    }
     if (args) {
         reply_str(r, "arguments");
-        syntax_reply(r, args);
+        syntax_reply(r, args, e->keys.n);
     }
     if (cmd->nsubs) {
         reply_str(r, "subcommands");

@@ -385,7 +385,8 @@ static void debug_help(struct call *c)
 }
 
 static const struct cmd rows[] = {
-    {.name = "debug", .arity = -2, .acl = ACL_SLOW, .flags = CMD_ADMIN, .syntax = "", .summary = "For tests.",
+    {.name = "debug", .arity = -2, .acl = ACL_SLOW, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .syntax = "", .summary = "For tests.",
      .since = "1.0.0", .complexity = "Depends on the subcommand.", .subs = subs, .nsubs = sizeof subs / sizeof *subs},
 };
 /* clang-format on */

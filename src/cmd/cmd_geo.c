@@ -237,15 +237,15 @@ static void geopos(struct call *c)
 /* clang-format off */
 static const struct cmd rows[] = {
     {.name = "geoadd", .run = geoadd, .arity = -5, .flags = CMD_WRITE | CMD_DENYOOM, GEO_KEY,
-     .key_spec = "RW update", .syntax = "key [NX|XX] [CH] longitude latitude member [longitude latitude member ...]",
+     .key_spec = "RW update", .syntax = "key [NX|XX] [CH] (longitude latitude member)...",
      .summary = "Adds places to a set, or moves them.", .since = "3.2.0",
      .complexity = "O(log(N)) for each place, N being the size of the set"},
     {.name = "geodist", .run = geodist, .arity = -4, .flags = CMD_READONLY, GEO_KEY,
      .syntax = "key member1 member2 [M|KM|FT|MI]", .summary = "The distance between two places of a set.", .since = "3.2.0",
      .complexity = "O(1)"},
-    {.name = "geohash", .run = geohash, .arity = -2, .flags = CMD_READONLY, GEO_KEY, .syntax = "key [member [member ...]]",
+    {.name = "geohash", .run = geohash, .arity = -2, .flags = CMD_READONLY, GEO_KEY, .syntax = "key member...",
      .summary = "Places as standard geohashes.", .since = "3.2.0", .complexity = "O(1) for each place"},
-    {.name = "geopos", .run = geopos, .arity = -2, .flags = CMD_READONLY, GEO_KEY, .syntax = "key [member [member ...]]",
+    {.name = "geopos", .run = geopos, .arity = -2, .flags = CMD_READONLY, GEO_KEY, .syntax = "key member...",
      .summary = "Longitude and latitude of places.", .since = "3.2.0", .complexity = "O(1) for each place"},
 };
 /* clang-format on */

@@ -422,18 +422,22 @@ static const struct cmd rows[] = {
      .key_spec = "RO access @1; OW update @STORE:6; OW update @STOREDIST:6",
      .syntax = "key longitude latitude radius (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] " HOW_MANY
                " [ASC|DESC] [STORE key|STOREDIST key]",
+     .deprecated = "6.2.0 `GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS`",
      .summary = "The places within a radius around a point.", .since = "3.2.0", .complexity = SEARCH_COST},
     {.name = "georadius_ro", .run = georadius_ro, .arity = -6, .flags = CMD_READONLY, GEO_KEY,
      .syntax = "key longitude latitude radius (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] " HOW_MANY " [ASC|DESC]",
+     .deprecated = "6.2.0 `GEOSEARCH` with `BYRADIUS`",
      .summary = "The places within a radius around a point; never stores.", .since = "3.2.10", .complexity = SEARCH_COST},
     {.name = "georadiusbymember", .run = georadiusbymember, .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLEKEYS, GEO_KEY, .keys = georadiusbymember_keys,
      .key_spec = "RO access @1; OW update @STORE:5; OW update @STOREDIST:5",
      .syntax = "key member radius (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] " HOW_MANY
                " [ASC|DESC] [STORE key|STOREDIST key]",
+     .deprecated = "6.2.0 `GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS` and `FROMMEMBER`",
      .summary = "The places within a radius around one of them.", .since = "3.2.0", .complexity = SEARCH_COST},
     {.name = "georadiusbymember_ro", .run = georadiusbymember_ro, .arity = -5, .flags = CMD_READONLY, GEO_KEY,
      .syntax = "key member radius (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] " HOW_MANY " [ASC|DESC]",
+     .deprecated = "6.2.0 `GEOSEARCH` with `BYRADIUS` and `FROMMEMBER`",
      .summary = "The places within a radius around one of them; never stores.", .since = "3.2.10", .complexity = SEARCH_COST},
 };
 /* clang-format on */

@@ -328,7 +328,7 @@ static const struct cmd rows[] = {
      .complexity = "O(1) for one key, O(N) where N is the number of keys"},
     {.name = "pfmerge", .run = pfmerge, .arity = -2, .flags = GROW, .acl = ACL_HYPERLOGLOG, .first = 1, .last = -1,
      .step = 1, .key_spec = "RW access insert @1; RO access @2 range -1 1 0",
-     .syntax = "destkey [sourcekey...]", .summary = "Adds what several HyperLogLogs hold to one.",
+     .syntax = "destkey:key [sourcekey:key...]", .summary = "Adds what several HyperLogLogs hold to one.",
      .since = "2.8.9", .complexity = "O(N) where N is the number of keys"},
     {.name = "pfdebug", .run = pfdebug, .arity = 3, .flags = GROW | CMD_ADMIN,
      .acl = ACL_HYPERLOGLOG | ACL_DANGEROUS, .first = 2, .last = 2, .step = 1,

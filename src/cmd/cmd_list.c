@@ -854,6 +854,7 @@ static const struct cmd rows[] = {
      .complexity = "O(1)"},
     {.name = "rpoplpush", .run = rpoplpush, .arity = 3, .flags = ADDS, .acl = ACL_LIST, .first = 1, .last = 2,
      .step = 1, .key_spec = "RW access delete @1; RW insert @2", .syntax = "source destination",
+     .deprecated = "6.2.0 `LMOVE` with `RIGHT` and `LEFT`",
      .summary = "Takes an element from the tail of one list to the head of another.", .since = "1.2.0",
      .complexity = "O(1)"},
     {.name = "lmpop", .run = lmpop, .arity = -4, .flags = CMD_WRITE | CMD_MOVABLEKEYS, .acl = ACL_LIST,
@@ -869,7 +870,7 @@ static const struct cmd rows[] = {
      .key_spec = "RW access delete",
      .syntax = "key... timeout", .summary = "RPOP of the first of several lists, waiting until one has an element.",
      .since = "2.0.0", .complexity = "O(N) in the keys."},
-    {.name = "blmpop", .run = blmpop, .arity = -5, .flags = BLOCK | CMD_MOVABLEKEYS, .acl = ACL_LIST,
+    {.name = "blmpop", .run = blmpop, .arity = -5, .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLEKEYS, .acl = ACL_LIST,
      .keys = blmpop_keys, .key_spec = "RW access delete @2 keynum 0 1 1",
      .syntax = "timeout numkeys key... (LEFT|RIGHT) [COUNT count]",
      .summary = "LMPOP that waits until one of the lists has an element.", .since = "7.0.0",
@@ -880,6 +881,7 @@ static const struct cmd rows[] = {
      .summary = "LMOVE that waits until the source has an element.", .since = "6.2.0", .complexity = "O(1)"},
     {.name = "brpoplpush", .run = brpoplpush, .arity = 4, .flags = BLOCK | CMD_DENYOOM, .acl = ACL_LIST, .first = 1,
      .last = 2, .step = 1, .key_spec = "RW access delete @1; RW insert @2", .syntax = "source destination timeout",
+     .deprecated = "6.2.0 `BLMOVE` with `RIGHT` and `LEFT`",
      .summary = "RPOPLPUSH that waits until the source has an element.", .since = "2.2.0", .complexity = "O(1)"},
 };
 /* clang-format on */

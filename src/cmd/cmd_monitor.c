@@ -29,7 +29,7 @@ static void quote(struct buf *to, struct slice s)
     buf_add_char(to, '"');
 }
 
-static void line_of(struct buf *to, const struct client *c, const struct cmd *cmd, int argc, const struct slice *argv)
+static void line_of(struct buf *to, const struct client *c, int argc, const struct slice *argv)
 {
     char addr[128] = "lua";
     int64_t us = clock_wall_us();
@@ -55,7 +55,7 @@ void monitor_show(const struct client *c, const struct cmd *cmd, int argc, const
         if (!(k->flags & CLIENT_MONITOR) || !k->conn || conn_closing(k->conn))
             continue;
         if (!line.len)
-            line_of(&line, c, cmd, argc, argv);
+            line_of(&line, c, argc, argv);
         watched = true;
         struct reply r = {.out = push_out(k), .resp = k->reply.resp};
         reply_raw(&r, buf_slice(&line));

@@ -225,10 +225,11 @@ static const struct cmd rows[] = {
      .acl = ACL_DANGEROUS, .syntax = "", .summary = "What a follower says of itself.", .since = "3.0.0",
      .complexity = "O(1)"},
     {.name = "wait", .run = wait_cmd, .arity = 3, .flags = CMD_BLOCKING, .acl = ACL_CONNECTION,
-     .syntax = "numreplicas timeout", .summary = "Waits until so many followers have the client's last write.",
+     .syntax = "numreplicas timeout:int", .group = "generic",
+     .summary = "Waits until so many followers have the client's last write.",
      .since = "3.0.0", .complexity = "O(1)"},
     {.name = "waitaof", .run = waitaof, .arity = 4, .flags = CMD_BLOCKING, .acl = ACL_CONNECTION,
-     .syntax = "numlocal numreplicas timeout",
+     .syntax = "numlocal:int numreplicas timeout:int",
      .summary = "Waits until the client's last write is on the disk here and on so many followers.", .since = "7.2.0",
      .complexity = "O(1)"},
     {.name = "role", .run = role, .arity = 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST,
@@ -238,7 +239,8 @@ static const struct cmd rows[] = {
      .acl = ACL_DANGEROUS, .syntax = "(host port|NO ONE)", .summary = "Whom this server follows.", .since = "5.0.0",
      .complexity = "O(1)"},
     {.name = "slaveof", .run = replicaof, .arity = 3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE,
-     .acl = ACL_DANGEROUS, .syntax = "(host port|NO ONE)", .summary = "The older name of REPLICAOF.",
+     .acl = ACL_DANGEROUS, .syntax = "(host port|NO ONE)", .deprecated = "5.0.0 `REPLICAOF`",
+     .summary = "The older name of REPLICAOF.",
      .since = "1.0.0", .complexity = "O(1)"},
 };
 /* clang-format on */

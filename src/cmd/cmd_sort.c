@@ -378,14 +378,15 @@ static unsigned sort_key_use(int argc, const struct slice *argv, int at)
     return at == 1 ? KEY_RO | KEY_ACCESS : KEY_OW | KEY_UPDATE;
 }
 
-#define SORT_SYNTAX "key [BY pattern] [LIMIT offset count] [GET pattern]... [ASC|DESC] [ALPHA]"
+#define SORT_SYNTAX "key [BY pattern:pattern1] [LIMIT offset count] [GET pattern:pattern1]... [ASC|DESC] [ALPHA]"
 
 /* clang-format off */
 static const struct cmd rows[] = {
     {.name = "sort", .run = sort, .arity = -2, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLEKEYS,
-     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .keys = sort_keys, .key_use = sort_key_use,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first = 1, .last = 1, .step = 1, .keys = sort_keys,
+     .key_use = sort_key_use,
      .key_spec = "RO access @1; RO access @?; OW update @?",
-     .syntax = SORT_SYNTAX " [STORE destination]", .summary = "The elements of a list or set in order.",
+     .syntax = SORT_SYNTAX " [STORE destination:key2]", .summary = "The elements of a list or set in order.",
      .since = "1.0.0", .complexity = "O(N*log(N)) where N is the number of elements"},
     {.name = "sort_ro", .run = sort_ro, .arity = -2, .flags = CMD_READONLY | CMD_MOVABLEKEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first = 1, .last = 1, .step = 1,

@@ -273,7 +273,7 @@ static const struct cmd rows[] = {
                "[JUSTID] [LASTID lastid]",
      .summary = "Takes over pending entries from other consumers.", .complexity = "O(log N) for each id, N entries pending."},
     {.name = "xautoclaim", .run = xautoclaim, .arity = -6, CLAIM = "6.2.0", .key_spec = "RW delete",
-     .syntax = "key group consumer min-idle-time start [COUNT count] [JUSTID]",
+     .syntax = "key group consumer min-idle-time start:str [COUNT count] [JUSTID]",
      .summary = "Takes over entries that have been pending for long, whosever they are.",
      .complexity = "O(1) if COUNT is small."},
 };

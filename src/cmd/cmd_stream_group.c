@@ -480,14 +480,14 @@ static const struct cmd xgroup_subs[] = {
 };
 
 static const struct cmd rows[] = {
-    {.name = "xgroup", .arity = -2, .flags = 0, .acl = ACL_STREAM | ACL_SLOW, .syntax = "",
+    {.name = "xgroup", .arity = -2, .flags = 0, .acl = ACL_SLOW, .syntax = "",
      .summary = "Makes, moves and ends consumer groups.", .since = "5.0.0", .complexity = "Depends on the subcommand.",
      .subs = xgroup_subs, .nsubs = sizeof xgroup_subs / sizeof *xgroup_subs},
     {.name = "xack", .run = xack, .arity = -4, .flags = CMD_WRITE | CMD_FAST, .acl = ACL_STREAM, .first = 1, .last = 1,
      .step = 1, .key_spec = "RW update", .syntax = "key group id...", .summary = "Acknowledges entries: they are done.",
      .since = "5.0.0", .complexity = "O(1) for each id."},
     {.name = "xpending", .run = xpending, .arity = -3, .flags = CMD_READONLY, .acl = ACL_STREAM, .first = 1, .last = 1,
-     .step = 1, .syntax = "key group [[IDLE min-idle-time] start end count [consumer]]",
+     .step = 1, .syntax = "key group [[IDLE min-idle-time:int] start:str end count [consumer]]",
      .summary = "What consumers of a group were given and have not acknowledged.", .since = "5.0.0",
      .complexity = "O(N) where N is the number of entries given back; the summary O(C) in consumers."},
 };

@@ -272,7 +272,7 @@ static const struct cmd subs[] = {
 };
 
 static const struct cmd rows[] = {
-    {.name = "xinfo", .arity = -2, .flags = 0, .acl = ACL_STREAM | ACL_SLOW, .syntax = "",
+    {.name = "xinfo", .arity = -2, .flags = 0, .acl = ACL_SLOW, .syntax = "",
      .summary = "Asks about streams.", .since = "5.0.0", .complexity = "Depends on the subcommand.", .subs = subs,
      .nsubs = sizeof subs / sizeof *subs},
 };

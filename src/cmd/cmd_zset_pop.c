@@ -301,7 +301,7 @@ static const struct cmd rows[] = {
      .last = -2, .step = 1, .key_spec = "RW access delete", .syntax = "key... timeout",
      .summary = "ZPOPMAX of the first of several sorted sets, waiting until one has a member.", .since = "5.0.0",
      .complexity = "O(log(N)) where N is the size"},
-    {.name = "bzmpop", .run = bzmpop, .arity = -5, .flags = BLOCK | CMD_MOVABLEKEYS, .acl = ACL_SORTEDSET,
+    {.name = "bzmpop", .run = bzmpop, .arity = -5, .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLEKEYS, .acl = ACL_SORTEDSET,
      .keys = bzmpop_keys, .key_spec = "RW access delete @2 keynum 0 1 1",
      .syntax = "timeout numkeys key... (MIN|MAX) [COUNT count]",
      .summary = "ZMPOP that waits until one of the sorted sets has a member.", .since = "7.0.0",

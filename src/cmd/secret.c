@@ -35,7 +35,7 @@ bool secret_argument(int argc, const struct slice *argv, int i)
     if (i >= 2 && slice_is(name, "hello"))
         return secret_of_hello(argv, i);
     if (i >= 2 && slice_is(name, "acl"))
-        return slice_is(argv[1], "setuser") || slice_is(argv[1], "getuser") || slice_is(argv[1], "deluser");
+        return slice_is(argv[1], "setuser");
     if (i >= 3 && slice_is(name, "config") && slice_is(argv[1], "set")) {
         const struct setting *s = i % 2 ? setting_find(argv[i - 1]) : NULL;
         return s && (s->flags & SETTING_SECRET);

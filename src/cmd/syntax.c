@@ -51,6 +51,22 @@ static bool is_token(struct slice w)
     return upper;
 }
 
+/* increment:int */
+static void take_type(struct arg *a)
+{
+    static const char *const types[] = {"int", "double", "str", "key", "pattern"};
+    const char *colon = memchr(a->name.p, ':', a->name.len);
+    if (!colon)
+        return;
+    struct slice type = slice_of(colon + 1, (size_t)(a->name.p + a->name.len - colon - 1));
+    size_t n = type.len && isdigit((unsigned char)type.p[type.len - 1]) ? type.len - 1 : type.len;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (slice_eq(slice_of(type.p, n), slice_str(types[i]))) {
+            a->type = type;
+            a->name.len = (size_t)(colon - a->name.p);
+        }
+}
+
 static struct arg *alternatives(struct parser *s, char close);
 
 /* One item: a word, or a bracket; with its `...`. */
@@ -72,6 +88,7 @@ static struct arg *item(struct parser *s)
         }
         if ((a = arg_make(is_token(w) ? ARG_TOKEN : ARG_VALUE))) {
             a->name = w;
+            take_type(a);
             if (a->kind == ARG_TOKEN)
                 a->token = w;
         }
@@ -189,10 +206,15 @@ const char *syntax_type(const struct arg *a)
 {
     static const char *const keys[] = {"key", "newkey", "source", "destination", "session", NULL};
     static const char *const ints[] = {
+        "bit",            "bits",         "client-id", "increment", "protover", "weight", "frequency",
+        "ttl",            "num-matches",  "index1",    "index2",    "min-match-len", "entries-added",
+        "entries-read",   "numreplicas",  "port",      "slot",      "start-slot", "end-slot", "cluster-bus-port",
+        "config-epoch",   "version",
         "seconds",        "milliseconds", "count",     "index", "start",   "stop",       "offset", "n",     "k",
         "cursor",         "len",          "decrement", "db",    "numkeys", "timeout-ms", "num",    "limit", "rank",
         "destination-db", "ms",           "dim",       NULL};
-    static const char *const doubles[] = {"score",       "min-score", "max-score", "float",
+    static const char *const doubles[] = {"longitude",   "latitude",  "width",     "height",
+                                          "score",       "min-score", "max-score", "float",
                                           "temperature", "radius",    "timeout",   NULL};
     static const char *const patterns[] = {"pattern", NULL};
     static const char *const times[] = {"unix-time-seconds", "unix-time-milliseconds", NULL};
@@ -200,6 +222,14 @@ const char *syntax_type(const struct arg *a)
     case ARG_TOKEN: return "pure-token";
     case ARG_ONEOF: return "oneof";
     case ARG_BLOCK: return "block";
+    default: break;
+    }
+    switch (a->type.len ? a->type.p[0] : 0) {
+    case 'i': return "integer";
+    case 'd': return "double";
+    case 's': return "string";
+    case 'k': return "key";
+    case 'p': return "pattern";
     default: break;
     }
     return one_of_words(a->name, keys)       ? "key"
@@ -219,13 +249,33 @@ static void lower_name(struct reply *r, struct slice name)
     reply_bulk(r, slice_of(text, n));
 }
 
-static void arg_reply(struct reply *r, const struct arg *a)
+struct telling {
+    struct reply *r;
+    int nspecs, nkeys; /* keys told so far */
+};
+
+static void args_reply(struct telling *t, const struct arg *a);
+
+/* The key specification that an argument belongs to; -1: none. */
+static int spec_of(struct telling *t, const struct arg *a, const char *type)
 {
+    char last = a->type.len ? a->type.p[a->type.len - 1] : 0;
+    if (isdigit((unsigned char)last))
+        return last - '0';
+    if (strcmp(type, "key") != 0)
+        return -1;
+    int spec = t->nkeys++;
+    return spec < t->nspecs ? spec : t->nspecs ? t->nspecs - 1 : 0;
+}
+
+static void arg_reply(struct telling *t, const struct arg *a)
+{
+    struct reply *r = t->r;
     const char *type = syntax_type(a);
     bool flags = a->optional || a->multiple || a->multiple_token;
     bool nested = a->kind == ARG_ONEOF || a->kind == ARG_BLOCK;
-    bool key = strcmp(type, "key") == 0;
-    reply_map(r, (size_t)(2 + !nested + key + (a->token.p != NULL) + flags + nested));
+    int spec = nested ? -1 : spec_of(t, a, type);
+    reply_map(r, (size_t)(2 + !nested + (spec >= 0) + (a->token.p != NULL) + flags + nested));
     reply_str(r, "name");
     lower_name(r, a->name);
     reply_str(r, "type");
@@ -234,9 +284,9 @@ static void arg_reply(struct reply *r, const struct arg *a)
         reply_str(r, "display_text");
         lower_name(r, a->name);
     }
-    if (key) {
+    if (spec >= 0) {
         reply_str(r, "key_spec_index");
-        reply_int(r, 0);
+        reply_int(r, spec);
     }
     if (a->token.p) {
         reply_str(r, "token");
@@ -254,13 +304,18 @@ static void arg_reply(struct reply *r, const struct arg *a)
     }
     if (nested) {
         reply_str(r, "arguments");
-        syntax_reply(r, a->child);
+        args_reply(t, a->child);
     }
 }
 
-void syntax_reply(struct reply *r, const struct arg *a)
+static void args_reply(struct telling *t, const struct arg *a)
 {
-    reply_array(r, syntax_count(a));
+    reply_array(t->r, syntax_count(a));
     for (; a; a = a->next)
-        arg_reply(r, a);
+        arg_reply(t, a);
+}
+
+void syntax_reply(struct reply *r, const struct arg *a, int nspecs)
+{
+    args_reply(&(struct telling){r, nspecs, 0}, a);
 }

@@ -13,6 +13,7 @@ struct arg {
     struct slice name;  /* for ONEOF and BLOCK: taken from the first child */
     struct slice token; /* the literal word before the value or block; p NULL: none */
     bool optional, multiple, multiple_token;
+    struct slice type; /* what stood after the name's colon: "int", "key1"; empty: the name tells */
     struct arg *child, *next;
 };
 
@@ -20,6 +21,8 @@ struct arg {
 struct arg *syntax_parse(const char *text, bool *ok);
 size_t syntax_count(const struct arg *a);
 const char *syntax_type(const struct arg *a); /* "key", "string", "integer", "double", "oneof", "block", ... */
-void syntax_reply(struct reply *r, const struct arg *a); /* the array that COMMAND DOCS shows under "arguments" */
+/* The array that COMMAND DOCS shows under "arguments". The command has that many key specifications: the first key
+ * belongs to the first, and so on, all that are left over to the last. */
+void syntax_reply(struct reply *r, const struct arg *a, int nspecs);
 
 #endif

@@ -132,7 +132,7 @@ static struct cmd_entry *entry_make(const struct cmd *cmd, struct cmd_entry *par
     struct cmd_entry *e = mem_zero(sizeof *e + room);
     e->cmd = cmd;
     e->parent = parent;
-    e->group = group;
+    e->group = cmd->group ? cmd->group : group;
     e->id = ids++;
     by_id = mem_realloc(by_id, (size_t)ids * sizeof(struct cmd_entry *));
     by_id[e->id] = e;
@@ -140,7 +140,7 @@ static struct cmd_entry *entry_make(const struct cmd *cmd, struct cmd_entry *par
     snprintf(e->name, room, "%s%s%s", parent ? parent->name : "", parent ? "|" : "", cmd->name);
     dict_init(&e->subs, &table_type);
     for (int i = 0; i < cmd->nsubs; i++)
-        dict_add(&e->subs, entry_make(&cmd->subs[i], e, group));
+        dict_add(&e->subs, entry_make(&cmd->subs[i], e, e->group));
     return e;
 }
 

@@ -62,6 +62,15 @@ def test_secrets_are_not_kept(log):
     assert commands(log, 1)[0] == [b"CONFIG", b"SET", b"requirepass", b"(redacted)"]
     error(log, "AUTH", "someone", "secret")
     assert commands(log, 1)[0] == [b"AUTH", b"(redacted)", b"(redacted)"]
+    error(log, "HELLO", "2", "AUTH", "someone", "secret", "SETNAME", "x")
+    assert commands(log, 1)[0] == [b"HELLO", b"2", b"AUTH", b"(redacted)", b"(redacted)", b"SETNAME", b"x"]
+    raw(log, "ACL", "SETUSER", "someone", ">secret")
+    assert commands(log, 1)[0] == [b"ACL", b"SETUSER", b"(redacted)", b"(redacted)"]
+    raw(log, "ACL", "DELUSER", "someone")
+    error(log, "LLM.MODEL", "SET", "m", "PROVIDER", "nothing", "KEY", "secret", "ID", "x")
+    assert commands(log, 1)[0][4:] == [b"nothing", b"KEY", b"(redacted)", b"ID", b"x"]
+    raw(log, "MIGRATE", "h", "1", "", "0", "1", "AUTH2", "someone", "secret", "KEYS", "auth", "k")
+    assert b"secret" not in b" ".join(b" ".join(c) for c in commands(log))
 
 
 def test_a_transaction_is_logged_by_its_commands_and_a_waiter_when_it_is_served(log, server):
