@@ -90,7 +90,7 @@ fuzz:
 fuzz-run: $(FUZZ)
 	@utils/units.py --fuzz $(FUZZ_SECONDS) $(FUZZ)
 
-.PHONY: deps check test asan tsan demo run bench install
+.PHONY: deps check test asan tsan demo run bench diff-fuzz install
 deps:
 	@utils/deps.sh
 # Fast: no server is started.
@@ -110,6 +110,9 @@ demo:
 	@$(PYTHON) utils/demo.py
 run: $(B)/skald
 	@mkdir -p build/run && $(B)/skald --dir build/run --appendonly yes
+diff-fuzz: deps
+	@$(MAKE) --no-print-directory -j2 skald
+	@$(PYTHON) tests/diff/difffuzz.py --seed $(or $(SEED),1) --commands $(or $(COMMANDS),1000000) --keep-going 20
 bench: deps
 	@$(MAKE) --no-print-directory -j2 skald
 	@$(PYTHON) utils/bench.py

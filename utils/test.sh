@@ -55,6 +55,7 @@ tsan) step "thread sanitizer" tsan_tests ;;
 all)
     step "checks and unit tests" make -s check
     step "commands over RESP" py tests/cmd
+    step "the same as redis-server" py tests/diff
     step "clients" py tests/clients
     step "Redis's own suite" redis-tests-compat/run.py
     step "faults" py tests/faults

@@ -42,6 +42,22 @@ bool num_to_i64(struct slice s, int64_t *out)
     return true;
 }
 
+bool num_to_u64_lax(struct slice s, uint64_t *out)
+{
+    char text[64];
+    if (s.len == 0 || s.len >= sizeof text)
+        return false;
+    memcpy(text, s.p, s.len);
+    text[s.len] = 0;
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (errno == ERANGE || end == text || *end)
+        return false;
+    *out = v;
+    return true;
+}
+
 bool num_to_double(struct slice s, double *out)
 {
     char text[512]; /* the largest double has 309 digits before the point */

@@ -15,6 +15,9 @@
 /* Canonical decimal only: "0", "-7", "42"; not "+1", "007", "-0", "1 ". */
 bool num_to_i64(struct slice s, int64_t *out);
 bool num_to_u64(struct slice s, uint64_t *out);
+/* What C's strtoull makes of the whole text, up to a NUL: also "007", "+1", " 1", and "-1" as the largest; not "". Redis reads
+ * cursors and the halves of stream ids this way. */
+bool num_to_u64_lax(struct slice s, uint64_t *out);
 /* Any finite or infinite double that strtod reads in full; NaN and empty are refused. */
 bool num_to_double(struct slice s, double *out);
 

@@ -184,7 +184,7 @@ bool call_range(struct call *c, int i, int64_t min, int64_t max, int64_t *out)
         return false;
     if (*out >= min && *out <= max)
         return true;
-    reply_errorf(c->reply, "ERR value is out of range, must be between %lld and %lld", (long long)min, (long long)max);
+    reply_errorf(c->reply, "ERR value is out of range, value must between %lld and %lld", (long long)min, (long long)max);
     return false;
 }
 

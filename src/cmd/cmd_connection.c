@@ -56,10 +56,8 @@ static void quit(struct call *c)
 static void select_db(struct call *c)
 {
     int64_t n;
-    if (!num_to_i64(call_arg(c, 1), &n)) {
-        reply_errorf(c->reply, "ERR invalid DB index");
+    if (!call_range(c, 1, INT32_MIN, INT32_MAX, &n))
         return;
-    }
     if (n < 0 || n >= c->db->store->ndbs) {
         reply_errorf(c->reply, "ERR DB index is out of range");
         return;

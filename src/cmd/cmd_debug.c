@@ -330,7 +330,7 @@ static void debug_protocol(struct call *c)
         reply_bignum(r, SLICE("1234567999999999999999999999999999999"));
     } else {
         reply_errorf(r, "ERR Wrong protocol type name. Please use one of the following: "
-                        "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false|bignum");
+                        "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
     }
 }
 

@@ -244,7 +244,7 @@ static struct db *db_arg(struct call *c, int i)
 {
     int64_t id;
     struct store *s = c->db->store;
-    if (!call_i64(c, i, &id))
+    if (!call_range(c, i, INT32_MIN, INT32_MAX, &id))
         return NULL;
     if (id >= 0 && id < s->ndbs)
         return &s->dbs[id];

@@ -451,14 +451,14 @@ static void random_by_draws(struct call *c, struct obj *o, size_t n, bool values
 
 static bool random_count(struct call *c, int64_t *n, bool *values)
 {
-    if (!call_i64(c, 2, n))
+    if (!call_range(c, 2, -INT64_MAX, INT64_MAX, n))
         return false;
     if (c->argc > 4 || (c->argc == 4 && !slice_is(c->argv[3], "WITHVALUES"))) {
         call_syntax(c);
         return false;
     }
     *values = c->argc == 4;
-    if (*n < -RANDOM_MAX) {
+    if (*n < -RANDOM_MAX || (*values && *n > INT64_MAX / 2)) {
         reply_errorf(c->reply, "ERR value is out of range");
         return false;
     }

@@ -40,13 +40,16 @@ static struct buf copy_of(struct slice hll)
     return b;
 }
 
-/* Stores a changed copy. */
+/* Stores a changed copy; as in Redis it is never embstr, so that its short sparse forms are raw, too. */
 static void store(struct call *c, struct slice key, struct obj *o, const struct buf *b)
 {
-    if (o)
-        db_set_str(c->db, o, buf_slice(b));
+    struct slice s = buf_slice(b);
+    if (s.len <= OBJ_EMBSTR_NAMED)
+        db_set(c->db, key, (struct value){.type = OBJ_STRING, .enc = ENC_RAW, .ptr = rawstr_make(s, 0)}, true);
+    else if (o)
+        db_set_str(c->db, o, s);
     else
-        db_add(c->db, key, value_string(buf_slice(b)));
+        db_add(c->db, key, value_string(s));
 }
 
 static enum hll_change add_dense(struct call *c, struct obj *o)

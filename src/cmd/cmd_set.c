@@ -421,7 +421,7 @@ static void srandmember(struct call *c)
         call_syntax(c);
         return;
     }
-    if (c->argc == 3 && !call_i64(c, 2, &n))
+    if (c->argc == 3 && !call_range(c, 2, -INT64_MAX, INT64_MAX, &n))
         return;
     if (n < -RANDOM_MAX) {
         reply_errorf(c->reply, "ERR value is out of range");
@@ -681,7 +681,7 @@ static bool count_one(void *arg, struct slice member)
 /* The keys' number in argv[1] and LIMIT behind the keys; false: the error is replied. */
 static bool intercard_parse(struct call *c, int64_t *n, int64_t *limit)
 {
-    if (!num_to_i64(c->argv[1], n) || *n < 1 || *n > INT32_MAX) {
+    if (!num_to_i64(c->argv[1], n) || *n < 1) {
         reply_errorf(c->reply, "ERR numkeys should be greater than 0");
         return false;
     }

@@ -5,6 +5,8 @@
  * journals as the command that makes it, is the same on every run. */
 #include "cmd/cmd.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,6 +181,22 @@ static bool look_up(struct sort *s, struct slice pattern, struct slice element, 
     return found;
 }
 
+/* A weight is read as C's strtod reads it, spaces in front and a NUL at the end included; but not what over- or underflows. */
+static bool number_of(struct slice weight, double *score)
+{
+    char text[512];
+    weight.len = weight.len ? strnlen(weight.p, weight.len) : 0;
+    if (weight.len >= sizeof text)
+        return false;
+    if (weight.len)
+        memcpy(text, weight.p, weight.len);
+    text[weight.len] = 0;
+    char *end;
+    errno = 0;
+    *score = strtod(text, &end);
+    return *end == 0 && errno != ERANGE && !isnan(*score);
+}
+
 static bool weigh_one(struct sort *s, struct item *it, struct buf *value)
 {
     struct slice element = element_of(s, it);
@@ -187,7 +205,7 @@ static bool weigh_one(struct sort *s, struct item *it, struct buf *value)
         return true;
     struct slice weight = s->by.p ? buf_slice(value) : element;
     if (!s->alpha)
-        return weight.len == 0 || num_to_double(weight, &it->score);
+        return number_of(weight, &it->score);
     it->wat = s->by.p ? s->bytes.len : it->at;
     it->wlen = weight.len;
     if (s->by.p)

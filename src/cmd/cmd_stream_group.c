@@ -381,14 +381,14 @@ static bool parse_pending(struct call *c, struct pending_range *r)
             return false;
         i = 5;
     }
-    if (c->argc < i + 3 || c->argc > i + 4) {
+    if (c->argc < i + 3) { /* more than the consumer is not looked at, as in Redis */
         call_syntax(c);
         return false;
     }
     if (!call_i64(c, i + 2, &r->count) || !stream_parse_bound(c, i, true, &r->from) ||
         !stream_parse_bound(c, i + 1, false, &r->to))
         return false;
-    r->consumer = c->argc == i + 4 ? i + 3 : 0;
+    r->consumer = c->argc > i + 3 ? i + 3 : 0;
     return true;
 }
 

@@ -132,7 +132,7 @@ struct queue multi_take(struct client *c)
 void multi_abort(struct client *c, size_t at)
 {
     struct buf *out = c->reply.out;
-    if (!(c->flags & CLIENT_MULTI) || out->len < at + 3 || out->p[at] != '-')
+    if (out->len < at + 3 || out->p[at] != '-')
         return;
     struct slice why = slice_of(out->p + at + 1, out->len - at - 3); /* between the minus sign and CR LF */
     if (why.len > 4 && memcmp(why.p, "ERR ", 4) == 0)
@@ -142,6 +142,8 @@ void multi_abort(struct client *c, size_t at)
     out->len = at;
     reply_errorf(&c->reply, "EXECABORT Transaction discarded because of: %.*s", (int)copy.len, copy.p);
     buf_release(&copy);
+    if (!(c->flags & CLIENT_MULTI))
+        return;
     struct queue q = multi_take(c);
     multi_queue_release(&q);
     multi_unwatch(c);

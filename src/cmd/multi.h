@@ -22,8 +22,8 @@ int multi_watched(const struct client *c);
 
 void multi_release(struct client *c); /* drops queue and watches and leaves the MULTI state: RESET, disconnect */
 
-/* EXEC itself was refused with the error that stands in the client's output from `at` on: the transaction is over, and
- * the error becomes EXECABORT with that reason. */
+/* EXEC itself was refused with the error that stands in the client's output from `at` on: the error becomes EXECABORT with
+ * that reason, and the transaction, if there is one, is over. */
 void multi_abort(struct client *c, size_t at);
 
 /* From the store's hooks. flushed: the keys of db went or are others now (FLUSHDB before they go, SWAPDB after). */

@@ -2,23 +2,19 @@
  * the cursor, which is known last. */
 #include "cmd/scan.h"
 
+#include <ctype.h>
+
 #include "base/glob.h"
 
-/* As strtoul takes it, so that a cursor some client wrote with leading zeros still counts; no sign, no space, no tail.
- */
+/* As Redis takes it: what strtoul reads, but for a space in front; the empty text is 0. */
 bool scan_cursor(struct call *c, int i, uint64_t *cursor)
 {
     struct slice s = c->argv[i];
-    uint64_t v = 0;
-    bool ok = s.len > 0;
-    for (size_t k = 0; k < s.len && ok; k++) {
-        unsigned d = (unsigned char)s.p[k] - '0';
-        ok = d <= 9 && !__builtin_mul_overflow(v, 10, &v) && !__builtin_add_overflow(v, d, &v);
-    }
-    if (!ok)
-        reply_errorf(c->reply, "ERR invalid cursor");
-    *cursor = v;
-    return ok;
+    *cursor = 0;
+    if (s.len == 0 || (!isspace((unsigned char)s.p[0]) && num_to_u64_lax(s, cursor)))
+        return true;
+    reply_errorf(c->reply, "ERR invalid cursor");
+    return false;
 }
 
 bool scan_begin(struct scan *s, struct call *c, int from, bool keyspace)

@@ -186,8 +186,8 @@ const char *obj_encoding(const struct obj *o)
     };
     if (o->enc == ENC_OWN)
         return type_of(o)->name;
-    if (o->enc == ENC_EMBSTR) /* Redis embeds up to 44 bytes; clients look at the name, we embed more */
-        return o->v.len <= 44 ? "embstr" : "raw";
+    if (o->enc == ENC_EMBSTR) /* clients look at the name; we embed more than Redis */
+        return o->v.len <= OBJ_EMBSTR_NAMED ? "embstr" : "raw";
     if (names_of_70 && o->enc == ENC_LISTPACK && (o->type == OBJ_LIST || o->type == OBJ_SET))
         return o->type == OBJ_LIST ? "quicklist" : "hashtable";
     return names[o->enc];

@@ -93,7 +93,8 @@ struct rawstr {
 struct rawstr *rawstr_make(struct slice s, size_t spare);
 struct rawstr *rawstr_grow(struct rawstr *r, size_t cap); /* may move; cap >= len */
 
-#define OBJ_EMBED_MAX 192 /* value bytes kept inside the object */
+#define OBJ_EMBED_MAX    192 /* value bytes kept inside the object */
+#define OBJ_EMBSTR_NAMED 44  /* up to here such a value is called embstr, as in Redis; above, raw */
 
 static inline struct slice obj_key(const struct obj *o) /* borrowed; goes with the object */
 {

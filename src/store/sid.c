@@ -28,6 +28,13 @@ bool sid_prev(struct sid *id)
     return true;
 }
 
+/* Redis takes "01" and even " +1" for 1, but no negative number. */
+static bool half(struct slice s, uint64_t *out)
+{
+    int64_t v;
+    return num_to_i64(s, &v) && v < 0 ? false : num_to_u64_lax(s, out);
+}
+
 bool sid_parse(struct slice s, uint64_t missing_seq, struct sid *id, bool *any_seq)
 {
     const char *dash = s.len ? memchr(s.p, '-', s.len) : NULL;
@@ -35,16 +42,16 @@ bool sid_parse(struct slice s, uint64_t missing_seq, struct sid *id, bool *any_s
         *any_seq = false;
     id->seq = missing_seq;
     if (!dash)
-        return num_to_u64(s, &id->ms);
+        return half(s, &id->ms);
     struct slice ms = slice_of(s.p, (size_t)(dash - s.p)), seq = slice_of(dash + 1, s.len - ms.len - 1);
-    if (!num_to_u64(ms, &id->ms))
+    if (!half(ms, &id->ms))
         return false;
     if (any_seq && slice_is(seq, "*")) {
         *any_seq = true;
         id->seq = 0;
         return true;
     }
-    return num_to_u64(seq, &id->seq);
+    return half(seq, &id->seq);
 }
 
 struct slice sid_format(struct sid id, char to[SID_TEXT])

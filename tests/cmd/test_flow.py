@@ -216,7 +216,7 @@ def test_bad_options(t):
     make(t, [answer("x")], "s>a")
     assert error(t, "FLOW.RUN", "f", "INPUT", "[1]").startswith("INVALID INPUT must be a JSON object")
     assert error(t, "FLOW.RUN", "f", "INPUT", "{").startswith("INVALID INPUT: bad JSON")
-    assert error(t, "FLOW.RUN", "f", "TIMEOUT", "0") == "value is out of range, must be between 1 and 86400000"
+    assert error(t, "FLOW.RUN", "f", "TIMEOUT", "0") == "value is out of range, value must between 1 and 86400000"
     assert error(t, "FLOW.RUN", "f", "NOPE") == "syntax error"
     t.set("str", "x")
     assert error(t, "FLOW.RUN", "f", "SESSION", "str").startswith("WRONGTYPE")

@@ -56,9 +56,12 @@ static void test_ids(void **state)
     assert_true(sid_prev(&id) && id.seq == UINT64_MAX - 1);
     assert_true(sid_parse(SLICE("9-*"), 0, &id, &any) && any && id.ms == 9 && id.seq == 0);
     static const char *const bad[] = {"",    "-",   "5-",  "-5",   "5-3-1", "a", "5-a", "5-*",
-                                      "+5", " 5", "5 ", "0x5", "18446744073709551616"};
+                                      "5 ", "0x5", "18446744073709551616", "-1-1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(sid_parse(slice_str(bad[i]), 0, &id, NULL));
+    static const char *const lax[] = {"05", "+5", " 5"}; /* Redis takes them */
+    for (size_t i = 0; i < sizeof lax / sizeof *lax; i++)
+        assert_true(sid_parse(slice_str(lax[i]), 0, &id, NULL) && id.ms == 5 && id.seq == 0);
     id = (struct sid){4, UINT64_MAX};
     assert_true(sid_next(&id) && id.ms == 5 && id.seq == 0);
     assert_true(sid_prev(&id) && id.ms == 4 && id.seq == UINT64_MAX);
