@@ -166,9 +166,12 @@ int rdb_get_old(uint8_t type, struct rdb_in *in, struct value *out, struct err *
     } else {
         ok = put_listpack(in, type == RDB_HASH_ZIPMAP, &to);
     }
+    if (!ok) {
+        buf_release(&now);
+        return err_set(err, ERR_GENERIC, "a value in the form %u of an older Redis that is damaged", type);
+    }
     struct rdb_in again = {.p = (const uint8_t *)now.p, .end = (const uint8_t *)now.p + now.len};
-    int rc = ok ? rdb_get_value(as, &again, out, err)
-                : err_set(err, ERR_GENERIC, "a value in the form %u of an older Redis that is damaged", type);
+    int rc = rdb_get_value(as, &again, out, err);
     buf_release(&again.scratch);
     buf_release(&now);
     return rc;

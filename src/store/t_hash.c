@@ -563,7 +563,7 @@ static int load_pairs(struct rdb_in *from, struct obj *tmp, bool times, uint64_t
         struct slice v = rdb_get_str(from);
         if (from->bad)
             rc = err_set(err, ERR_GENERIC, "a hash that ends too early");
-        else if (!hash_set(tmp, buf_slice(&field), v))
+        else if (!hash_set(tmp, slice_of(buf_cstr(&field), field.len), v))
             rc = err_set(err, ERR_GENERIC, "a hash with the same field twice");
         else if (at && (at > HASH_EXPIRY_MAX || (at += base) > HASH_EXPIRY_MAX))
             rc = err_set(err, ERR_GENERIC, "a hash with an expiry that is out of range");
