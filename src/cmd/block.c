@@ -177,6 +177,11 @@ static void heap_remove(struct waiter *w)
         set_timer();
 }
 
+size_t block_timeouts(void)
+{
+    return heap_len;
+}
+
 /* ---- a call's wait ---- */
 
 /* Out of all queues and freed. The call is still parked. */

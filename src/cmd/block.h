@@ -28,6 +28,8 @@ void block_touched(struct db *db, struct slice key);
 void block_flushed(struct db *db); /* the keys of db are others now (SWAPDB): every key waited for becomes ready */
 void block_serve(void);
 
+size_t block_timeouts(void); /* how many wait with a deadline */
+
 /* CLIENT UNBLOCK: ends the wait as its timeout would, or with an error. False when the call waits for no key. */
 bool block_unblock(struct call *c, bool error);
 

@@ -376,6 +376,7 @@ static void on_got(void *arg, size_t n)
     struct conn *c = arg;
     c->in_total += n;
     conn_stats.in_bytes += n;
+    conn_stats.reads++;
     look_at_clock(c->host);
     c->last_in_ms = clock_sampled_us() / 1000;
     if (c->closing || c->close_soon)
@@ -435,6 +436,7 @@ static void sent(struct conn *c)
 {
     c->out_total += c->sending.len;
     conn_stats.out_bytes += c->sending.len;
+    conn_stats.writes++;
     buf_clear(&c->sending);
     if (c->sending.cap > KEEP_OUT)
         buf_release(&c->sending);

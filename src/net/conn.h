@@ -44,6 +44,7 @@ extern struct conn_limits conn_limits;
 
 struct conn_stats { /* since the start, all hosts */
     uint64_t in_bytes, out_bytes;
+    uint64_t reads, writes; /* of sockets */
     uint64_t query_limit_closed, out_limit_closed;
 };
 extern struct conn_stats conn_stats;

@@ -11,6 +11,7 @@
 #include "base/info.h"
 #include "base/mem.h"
 #include "base/setting.h"
+#include "cmd/block.h"
 #include "cmd/client.h"
 #include "persist/child.h"
 #include "server/config.h"
@@ -126,6 +127,9 @@ TEXT(config, "%s", config_file())
 TEXT(percent_zero, "0.00")
 TEXT(minus_one, "-1")
 NUM(zero, 0)
+NUM(socket_reads, conn_stats.reads)
+NUM(socket_writes, conn_stats.writes)
+NUM(with_timeout, block_timeouts())
 NUM(lru_clock, clock_wall_ms() / 1000 & 0xffffff)
 NUM(longest_in, longest(false))
 NUM(longest_out, longest(true))
@@ -193,7 +197,12 @@ static const struct info_row rows[] = {
     ROW("Stats", "pubsub_channels", channels), ROW("Stats", "pubsubshard_channels", shards),
     ROW("Stats", "slave_expires_tracked_keys", zero), ROW("Stats", "unexpected_error_replies", zero),
     ROW("Stats", "dump_payload_sanitizations", zero), ROW("Stats", "io_threaded_reads_processed", zero),
-    ROW("Stats", "io_threaded_writes_processed", zero),
+    ROW("Stats", "io_threaded_writes_processed", zero), ROW("Stats", "total_reads_processed", socket_reads),
+    ROW("Stats", "total_writes_processed", socket_writes), ROW("Clients", "clients_in_timeout_table", with_timeout),
+    ROW("Memory", "active_defrag_running", zero), ROW("Stats", "active_defrag_hits", zero),
+    ROW("Stats", "active_defrag_misses", zero), ROW("Stats", "active_defrag_key_hits", zero),
+    ROW("Stats", "active_defrag_key_misses", zero), ROW("Stats", "total_active_defrag_time", zero),
+    ROW("Stats", "current_active_defrag_time", zero),
     ROW("CPU", "used_cpu_sys_children", children_sys), ROW("CPU", "used_cpu_user_children", children_user),
     ROW("CPU", "used_cpu_sys_main_thread", main_sys), ROW("CPU", "used_cpu_user_main_thread", main_user),
 };
