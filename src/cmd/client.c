@@ -179,7 +179,7 @@ static size_t topics(const struct client *c, enum pubsub_kind kind)
 
 /* Redis 7.2's fields in Redis's order: tools parse this. Arguments are slices of the query buffer and replies one buffer,
  * so argv-mem and oll are zero. */
-void client_line(const struct client *c, struct buf *to)
+void client_line(const struct client *c, size_t running, struct buf *to)
 {
     char addr[128], laddr[128], flags[24];
     struct sock *s = conn_sock(c->conn);
@@ -190,9 +190,9 @@ void client_line(const struct client *c, struct buf *to)
     buf_addf(to, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%d", (unsigned long long)c->id,
              addr, laddr, sock_fd(s), c->name ? c->name : "", (long long)(clock_wall_ms() - c->created_ms) / 1000,
              (long long)(clock_mono_ms() - c->last_ms) / 1000, flags, c->db->id);
-    buf_addf(to, " sub=%zu psub=%zu ssub=%zu multi=%d watch=%d", topics(c, PUBSUB_CHANNEL), topics(c, PUBSUB_PATTERN),
-             topics(c, PUBSUB_SHARD), multi_queued(c), multi_watched(c));
-    buf_addf(to, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", conn_query_bytes(c->conn), conn_query_free(c->conn),
+    buf_addf(to, " sub=%zu psub=%zu ssub=%zu multi=%d", topics(c, PUBSUB_CHANNEL), topics(c, PUBSUB_PATTERN),
+             topics(c, PUBSUB_SHARD), multi_queued(c));
+    buf_addf(to, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", conn_query_bytes(c->conn) + running, conn_query_free(c->conn),
              multi_bytes(c));
     buf_addf(to, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu", conn_reply_room(c->conn), out, out, out,
              mem_size(c) + conn_memory(c->conn) + multi_bytes(c));

@@ -229,11 +229,21 @@ static void client_setinfo(struct call *c)
     reply_ok(c->reply);
 }
 
+/* The command as it came, in RESP. */
+static size_t request_bytes(const struct call *c)
+{
+    char digits[NUM_I64_MAX];
+    size_t n = 3 + num_from_i64(digits, c->argc);
+    for (int i = 0; i < c->argc; i++)
+        n += 5 + num_from_u64(digits, c->argv[i].len) + c->argv[i].len;
+    return n;
+}
+
 static void client_info(struct call *c)
 {
     struct buf line = {0};
     if (c->client->conn)
-        client_line(c->client, &line);
+        client_line(c->client, request_bytes(c), &line);
     buf_add_char(&line, '\n');
     reply_verbatim(c->reply, "txt", buf_slice(&line));
     buf_release(&line);
@@ -280,7 +290,7 @@ static void client_list(struct call *c)
             wanted |= (uint64_t)id == k->id;
         }
         if (wanted && k->conn && !conn_closing(k->conn)) {
-            client_line(k, &text);
+            client_line(k, k == c->client ? request_bytes(c) : 0, &text);
             buf_add_char(&text, '\n');
         }
     }

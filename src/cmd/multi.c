@@ -29,7 +29,6 @@ struct watch {
 struct multi {
     struct queue queue;
     struct list watches;
-    int nwatches;
 };
 
 static struct dict *dbs;
@@ -193,7 +192,6 @@ void multi_watch(struct client *c, struct slice key)
     w->existed = exists;
     list_add_tail(&k->all, &w->by_key);
     list_add_tail(&m->watches, &w->by_client);
-    m->nwatches++;
 }
 
 static void watch_end(struct watch *w)
@@ -214,12 +212,6 @@ void multi_unwatch(struct client *c)
         return;
     list_each_safe(l, &c->multi->watches)
         watch_end(list_entry(l, struct watch, by_client));
-    c->multi->nwatches = 0;
-}
-
-int multi_watched(const struct client *c)
-{
-    return c->multi ? c->multi->nwatches : 0;
 }
 
 void multi_release(struct client *c)

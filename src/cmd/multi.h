@@ -18,7 +18,6 @@ void multi_queue(struct client *c, unsigned flags, int argc, const struct slice 
 unsigned multi_flags(const struct client *c); /* the cmd_flags of all queued commands together */
 int multi_queued(const struct client *c);     /* how many are queued; -1: not between MULTI and EXEC */
 size_t multi_bytes(const struct client *c);   /* of the queued commands */
-int multi_watched(const struct client *c);
 
 void multi_release(struct client *c); /* drops queue and watches and leaves the MULTI state: RESET, disconnect */
 

@@ -177,7 +177,7 @@ static void log_refusal(struct client *c, enum acl_reason reason, enum acl_conte
 {
     struct buf line = {0};
     if (c->conn)
-        client_line(c, &line);
+        client_line(c, 0, &line);
     acl_log_add(reason, context, object, username, buf_slice(&line));
     buf_release(&line);
 }
