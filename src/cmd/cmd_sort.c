@@ -122,7 +122,7 @@ static bool load(struct sort *s)
     struct obj *o = db_read(s->c->db, s->c->argv[1]);
     if (!o)
         return true;
-    if (o->type == OBJ_SET && s->keep && s->store.p) {
+    if (o->type == OBJ_SET && s->keep && (s->store.p || (s->c->flags & CALL_SCRIPT))) {
         s->keep = false; /* a set has no order of its own, and what is stored must not depend on chance */
         s->alpha = true;
         s->by = (struct slice){0};

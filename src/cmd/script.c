@@ -39,6 +39,13 @@ bool script_running(void)
 
 /* ---- commands that a script calls ---- */
 
+/* What the server's state has against writing: a disk that fails, followers that are missing. */
+static int write_gates(struct err *err)
+{
+    int rc = dispatch_gates.disk ? dispatch_gates.disk(err) : 0;
+    return rc < 0 || !dispatch_gates.followers ? rc : dispatch_gates.followers(err);
+}
+
 /* The permissions of who runs the script are those of its commands. */
 static const char *no_permission(const struct cmd_entry *e, int argc, const struct slice *argv, struct err *err)
 {
@@ -73,7 +80,7 @@ static const char *refusal(const struct cmd_entry *e, int argc, const struct sli
     bool writes = cmd->flags & (CMD_WRITE | CMD_REGISTRY);
     if (now.read_only && (writes || (cmd->flags & CMD_MAY_REPLICATE)))
         return "Write commands are not allowed from read-only scripts.";
-    if (writes && !now.wrote && dispatch_gates.disk && dispatch_gates.disk(err) < 0) {
+    if (writes && !now.wrote && write_gates(err) < 0) {
         memmove(err->msg + 1, err->msg, sizeof err->msg - 2);
         err->msg[0] = '-';
         err->msg[sizeof err->msg - 1] = 0;
@@ -225,7 +232,7 @@ static bool admit(struct call *c, const struct script_start *s, bool no_memory)
 {
     struct err err;
     if (!(s->flags & SCRIPT_NO_WRITES)) {
-        if (dispatch_gates.disk && dispatch_gates.disk(&err) < 0) {
+        if (write_gates(&err) < 0) {
             reply_errorf(c->reply, "%s", err.msg);
             return false;
         }
