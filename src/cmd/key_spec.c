@@ -190,21 +190,33 @@ static bool walk_spec(struct walk *w, const struct key_spec *s)
     return true;
 }
 
+/* How a key is used that the row's callback found: one at the place of a fixed specification is that one's, the rest are
+ * the last one's. */
+static unsigned use_at(const struct key_specs *s, int at)
+{
+    for (int i = 0; i < s->n; i++)
+        if (!s->list[i].word && s->list[i].begin == at)
+            return s->list[i].use;
+    return s->list[s->n - 1].use;
+}
+
 /* What the specs cannot say, the row's callback can. A list that it had to cut short is no list. */
-static int walk_callback(struct walk *w, unsigned use)
+static int walk_callback(struct walk *w, const struct key_specs *s)
 {
     static int pos[CMD_MAX_KEYS];
     int n = w->cmd->keys(w->argc, w->argv, pos);
     if (n < 0 || n >= CMD_MAX_KEYS)
         return -1;
     for (int i = 0; i < n && !w->stopped; i++)
-        visit(w, pos[i], use);
+        visit(w, pos[i], use_at(s, pos[i]));
     return w->n;
 }
 
+/* A word to look for may stand where it means something else (a consumer by the name of STREAMS, STORE twice): where
+ * permissions hang on it, the callback decides, which reads the options as the handler does. */
 static bool is_told(const struct key_spec *k)
 {
-    return !(k->use & KEY_INCOMPLETE) && (k->word || k->begin);
+    return !(k->use & KEY_INCOMPLETE) && !k->word && k->begin;
 }
 
 int key_specs_each(const struct key_specs *s, int argc, const struct slice *argv,
@@ -213,7 +225,7 @@ int key_specs_each(const struct key_specs *s, int argc, const struct slice *argv
     struct walk w = {argc, argv, fn, arg, s->cmd, 0, false};
     for (int i = 0; i < s->n; i++)
         if (s->cmd->keys && !is_told(&s->list[i]))
-            return walk_callback(&w, s->list[0].use);
+            return walk_callback(&w, s);
     for (int i = 0; i < s->n && !w.stopped; i++) {
         if (s->list[i].use & KEY_NOT_KEY)
             continue;

@@ -1,6 +1,7 @@
 """What users may do: commands, keys with their access, channels, transactions, and what is done on somebody's behalf."""
 
 import json
+import shlex
 
 import pytest
 
@@ -90,6 +91,10 @@ KEYS = [
     ("SORT r", True), ("SORT r STORE w", True), ("SORT r STORE r", False), ("SORT_RO x", False),
     ("XREAD COUNT 1 STREAMS r rw 0 0", True), ("XREAD STREAMS r x 0 0", False), ("XREAD STREAMS x r 0 0", False),
     ("PFMERGE rw r", True), ("PFMERGE rw w", False), ("PFCOUNT rw", True), ("PFADD w a", True),
+    ("GEORADIUS r 1 2 3 m STORE w", True), ("GEORADIUS r 1 2 3 m STORE w STORE r", False),
+    ("GEORADIUS r 1 2 3 m STOREDIST x", False), ("GEORADIUSBYMEMBER w m 1 m", False),
+    ("XREADGROUP GROUP g STREAMS STREAMS r >", True), ("XREADGROUP COUNT 1 GROUP g STREAMS STREAMS x >", False),
+    ("MIGRATE h 1 rw 0 1", True), ("MIGRATE h 1 r 0 1", False), ("MIGRATE h 1 \"\" 0 1 KEYS rw r", False),
     ("OBJECT ENCODING r", True), ("OBJECT ENCODING x", False), ("WATCH r", True), ("WATCH x", False),
     ("VCREATE w DIM 2", True), ("VCREATE r DIM 2", False), ("VCARD r", True), ("VSIM x ELE a", False),
     ("VSEARCH r ELE a", True), ("VSEARCH w ELE a", False), ("VADD r VALUES 2 1 0 a", False),
@@ -103,7 +108,7 @@ KEYS = [
 @pytest.mark.parametrize("line, allowed", KEYS, ids=[k for k, _ in KEYS])
 def test_keys(root, become, line, allowed):
     become("+@all", "~rw*", "%R~r", "%W~w")
-    reply = root.call("ACL", "DRYRUN", "u", *line.split())
+    reply = root.call("ACL", "DRYRUN", "u", *shlex.split(line))
     if allowed:
         assert reply == "OK"
     else:
