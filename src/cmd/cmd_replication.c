@@ -157,7 +157,7 @@ static void wait_cmd(struct call *c)
  * < 1) (integer) *
  * < 2) (integer) 0
  * > WAITAOF 2 0 0
- * < (error) ERR value is out of range, must be between 0 and 1
+ * < (error) ERR value is out of range, value must between 0 and 1
  */
 static void waitaof(struct call *c)
 {

@@ -236,7 +236,7 @@ def test_waiting_for_the_disk(fresh):
     r.config_set("appendonly", "no")
     assert error(r, "WAITAOF", 1, 0, 0) == \
         "WAITAOF cannot be used when numlocal is set but appendonly is disabled."
-    assert error(r, "WAITAOF", 2, 0, 0) == "value is out of range, must be between 0 and 1"
+    assert error(r, "WAITAOF", 2, 0, 0) == "value is out of range, value must between 0 and 1"
 
 
 def test_replicaof(r):
