@@ -164,7 +164,7 @@ static struct cmd_entry *command_with_keys(struct call *c)
     struct cmd_entry *e = table_find(argv[0]), *sub = NULL;
     if (e && argc > 1 && (sub = table_find_sub(e, argv[1])))
         e = sub;
-    if (!e)
+    if (!e || (e->cmd->nsubs && argc > 1)) /* a container's word that is none of its subcommands */
         reply_errorf(c->reply, "ERR Invalid command specified");
     else if (!key_specs_any(&e->keys))
         reply_errorf(c->reply, "ERR The command has no key arguments");

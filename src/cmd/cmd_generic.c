@@ -592,9 +592,9 @@ static void swapdb(struct call *c)
 {
     struct store *s = c->db->store;
     int64_t a, b;
-    if (!num_to_i64(c->argv[1], &a)) {
+    if (!num_to_i64(c->argv[1], &a) || a != (int)a) {
         reply_errorf(c->reply, "ERR invalid first DB index");
-    } else if (!num_to_i64(c->argv[2], &b)) {
+    } else if (!num_to_i64(c->argv[2], &b) || b != (int)b) {
         reply_errorf(c->reply, "ERR invalid second DB index");
     } else if (a < 0 || b < 0 || a >= s->ndbs || b >= s->ndbs) {
         reply_errorf(c->reply, "ERR DB index is out of range");

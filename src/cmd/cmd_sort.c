@@ -93,10 +93,12 @@ static void add_item(struct sort *s, struct slice element)
     buf_add(&s->bytes, element.p, element.len);
 }
 
+/* A list or a sorted set that keeps its order is walked from the end that DESC begins at. */
 static void load_list(struct sort *s, struct obj *o)
 {
     struct list_iter it;
-    for (list_iter_begin(&it, o, 0, false); list_iter_next(&it);)
+    bool back = s->keep && s->desc;
+    for (list_iter_begin(&it, o, back ? (int64_t)list_len(o) - 1 : 0, back); list_iter_next(&it);)
         add_item(s, it.value);
 }
 
@@ -108,7 +110,6 @@ static void load_set(struct sort *s, struct obj *o)
     set_iter_end(&it);
 }
 
-/* A sorted set that keeps its order is walked from the end that DESC begins at. */
 static void load_zset(struct sort *s, struct obj *o)
 {
     struct zset_iter it;

@@ -29,7 +29,8 @@ static bool parse_block(struct call *c, int i, int64_t *ms)
     if (*ms < 0)
         reply_errorf(c->reply, "ERR timeout is negative");
     else if (c->flags & CALL_SCRIPT)
-        reply_errorf(c->reply, "ERR %s command is not allowed with BLOCK option from scripts", c->cmd->name);
+        reply_errorf(c->reply, "ERR %.*s command is not allowed with BLOCK option from scripts",
+                     (int)c->argv[0].len, c->argv[0].p);
     return *ms >= 0 && !(c->flags & CALL_SCRIPT);
 }
 

@@ -180,6 +180,19 @@ static bool parse_query(struct call *c, int at, struct query *q)
     return ok;
 }
 
+/* The smallest first: scores are added in this order, as Redis adds them; of an intersection it bounds the work, and a
+ * member that one of the others lacks is soon found. */
+static void sort_by_size(struct query *q)
+{
+    for (int k = 1; k < q->n; k++) {
+        struct source s = q->source[k];
+        int at = k;
+        for (; at > 0 && q->source[at - 1].len > s.len; at--)
+            q->source[at] = q->source[at - 1];
+        q->source[at] = s;
+    }
+}
+
 /* --- union --- */
 
 struct sum { /* a member with what its scores have come to */
@@ -220,11 +233,12 @@ static void sum_add(struct dict *sums, const struct query *q, struct slice membe
     dict_add(sums, s);
 }
 
-static void make_union(const struct query *q, struct obj *result)
+static void make_union(struct query *q, struct obj *result)
 {
     struct dict sums;
     struct dict_iter di;
     const struct sum *s;
+    sort_by_size(q);
     dict_init(&sums, &sums_type);
     for (int k = 0; k < q->n; k++) {
         struct source_iter it;
@@ -239,18 +253,6 @@ static void make_union(const struct query *q, struct obj *result)
 }
 
 /* --- intersection and difference --- */
-
-/* The smallest first: it bounds the work, and a member that one of the others lacks is soon found. */
-static void sort_by_size(struct query *q)
-{
-    for (int k = 1; k < q->n; k++) {
-        struct source s = q->source[k];
-        int at = k;
-        for (; at > 0 && q->source[at - 1].len > s.len; at--)
-            q->source[at] = q->source[at - 1];
-        q->source[at] = s;
-    }
-}
 
 /* Whether all sources but the first have it; score is brought together with theirs. */
 static bool in_all(const struct query *q, struct slice member, double *score)

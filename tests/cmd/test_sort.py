@@ -29,7 +29,7 @@ def test_by_and_get(r):
     assert r.sort("l", by="w_*", get=["#", "w_*", "h_*->f", "none"], start=1, num=2) == [
         b"b", b"1", b"y", None, b"c", b"2.5", None, None]
     assert r.sort("l", by="h_*->f", alpha=True) == [b"c", b"d", b"a", b"b"]
-    assert r.sort("l", by="nosort") == [b"a", b"b", b"c", b"d"] == r.sort("l", by="nosort", desc=True)
+    assert r.sort("l", by="nosort") == [b"a", b"b", b"c", b"d"] == r.sort("l", by="nosort", desc=True)[::-1]
     r.zadd("z", {"x": 3, "y": 1, "z": 2})
     assert r.sort("z", by="nosort") == [b"y", b"z", b"x"] and r.sort("z", by="nosort", desc=True, start=0, num=2) == [b"x", b"z"]
     r.set("h_c", "a string where a hash is looked for")

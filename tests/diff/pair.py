@@ -28,6 +28,7 @@ class Pair:
     def __init__(self, folder, journal=True):
         self.folder, self.links, self.procs, self.journal = str(folder), {}, {}, journal
         self.ports = {"redis": free_port(), "skald": free_port()}
+        self.settings = {}
         self.start("redis")
         self.start("skald")
         self.full_stream = False
@@ -42,6 +43,8 @@ class Pair:
         else:
             argv = [BIN, *common, "--object-encoding-names", "7.0"]
             argv += ["--appendonly", "yes", "--appendfsync", "no"] if self.journal else []
+            for name, value in self.settings.items():  # a replay under other thresholds makes other encodings
+                argv += [f"--{name}", value]
         log = open(os.path.join(folder, "log"), "ab")
         self.procs[who] = subprocess.Popen(argv, stdout=log, stderr=log)
         log.close()
@@ -75,6 +78,7 @@ class Pair:
             if name != "ctl":
                 for x in self.links.pop(name):
                     x.close()
+        self.settings = settings
         self.call(b"FLUSHALL")
         self.call(b"SCRIPT", b"FLUSH")
         for user in (b"dry0", b"dry1", b"dry2"):
