@@ -177,6 +177,19 @@ static size_t topics(const struct client *c, enum pubsub_kind kind)
     return c->sub ? pubsub_count(c->sub, kind) : 0;
 }
 
+size_t client_memory(const struct client *c)
+{
+    return mem_size(c) + (c->conn ? conn_memory(c->conn) : 0) + multi_bytes(c);
+}
+
+size_t clients_memory(void)
+{
+    size_t sum = 0;
+    list_each (l, clients_all())
+        sum += client_memory(list_entry(l, struct client, link));
+    return sum;
+}
+
 /* Redis 7.2's fields in Redis's order: tools parse this. Arguments are slices of the query buffer and replies one buffer,
  * so argv-mem and oll are zero. */
 void client_line(const struct client *c, size_t running, struct buf *to)
@@ -195,7 +208,7 @@ void client_line(const struct client *c, size_t running, struct buf *to)
     buf_addf(to, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", conn_query_bytes(c->conn) + running, conn_query_free(c->conn),
              multi_bytes(c));
     buf_addf(to, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu", conn_reply_room(c->conn), out, out, out,
-             mem_size(c) + conn_memory(c->conn) + multi_bytes(c));
+             client_memory(c));
     buf_addf(to, " events=%s cmd=%s user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", out ? "rw" : "r",
              c->last_cmd ? c->last_cmd : "NULL", c->user ? c->user->name.p : "(superuser)",
              c->tracking ? (long long)c->tracking->redirect : -1LL, c->reply.resp, c->lib_name ? c->lib_name : "",

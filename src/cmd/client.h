@@ -71,6 +71,8 @@ const char *client_type(const struct client *c); /* "normal", "pubsub" or "repli
 bool client_is_type(const struct client *c, struct slice type); /* also by Redis's older name */
 size_t client_subscriptions(const struct client *c);
 struct pubsub *clients_pubsub(void); /* the server's one */
+size_t client_memory(const struct client *c); /* its buffers, its queued commands and itself */
+size_t clients_memory(void);                  /* of all clients together */
 /* One line of CLIENT LIST, no newline. running: bytes of the command that this client is running, which Redis counts among
  * those of its query buffer. */
 void client_line(const struct client *c, size_t running, struct buf *to);

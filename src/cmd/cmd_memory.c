@@ -57,16 +57,6 @@ struct overview {
     size_t allocated, active, resident, rss;
 };
 
-static size_t clients_memory(void)
-{
-    size_t sum = 0;
-    list_each (l, clients_all()) {
-        const struct client *c = list_entry(l, struct client, link);
-        sum += sizeof *c + (c->conn ? conn_query_bytes(c->conn) + conn_out_bytes(c->conn) : 0);
-    }
-    return sum;
-}
-
 static struct overview look(const struct store *s)
 {
     struct overview o = {.used = mem_used(), .peak = mem_peak(), .startup = mem_startup(), .clients = clients_memory()};

@@ -6,6 +6,7 @@
 #include "cmd/cmd_llm.h"
 #include "cmd/cmd_script.h"
 #include "cmd/cmd_vsearch.h"
+#include "cmd/client_evict.h"
 #include "cmd/durable.h"
 #include "cmd/flow_room.h"
 #include "cmd/notify.h"
@@ -149,6 +150,7 @@ static const struct room rows[] = {
      .stop = replication_stop,
      .close = replication_close},
     {.name = "slow log", .settings = slowlog_settings},
+    {.name = "client eviction", .settings = client_evict_settings, .tick = client_evict_tick},
     {.name = "latency", .settings = latency_cmd_settings},
     {.name = "scripts", .settings = script_settings, .open = scripts_open},
     {.name = "error statistics", .settings = errorstats_boot},

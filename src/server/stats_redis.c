@@ -71,16 +71,6 @@ static size_t dataset(void)
     return used > mem_startup() ? used - mem_startup() : 0;
 }
 
-static size_t clients_memory(void)
-{
-    size_t sum = 0;
-    list_each (l, clients_all()) {
-        const struct client *c = list_entry(l, struct client, link);
-        sum += sizeof *c + (c->conn ? conn_query_bytes(c->conn) + conn_out_bytes(c->conn) : 0);
-    }
-    return sum;
-}
-
 static size_t longest(bool out)
 {
     size_t most = 0;
