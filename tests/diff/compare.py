@@ -57,6 +57,7 @@ KNOWN = [
           r"^-ERR DUMP payload version or checksum are wrong$", r"^-ERR Invalid TTL value, must be >= 0$"),
     Known("strings with a zero byte are ordered by all their bytes, not by those before it", {b"sort", b"sort_ro"}, r"", r"",
           also=lambda argv, a, b: any(x.lower() == b"alpha" for x in argv) and unordered(a) == unordered(b)),
+    Known("7.2 writes doubles with the fewest digits", {b"eval", b"eval_ro"}, r"", r"", also=lambda argv, a, b: doubles_shortened(a, b)),
     Known("the help texts are Skald's own", None, r"\*\[\+[A-Z]+ <subcommand>", r"\*\[\+[A-Z]+ <subcommand>"),
 ]
 
