@@ -24,7 +24,7 @@ import tempfile
 import time
 
 from bench_commands import commands
-from benchlib import REDIS, ROOT, SKALD, Client, Server, contenders, encode, pair, rss, side_by_side, title, version
+from benchlib import REDIS, ROOT, Client, Server, contenders, encode, pair, side_by_side, title, version
 
 KEYS, VALUE, CLIENTS = 100_000, 64, 50
 
@@ -195,33 +195,10 @@ def models(quick):
 # ---- memory ----
 
 def memory(quick):
-    """The tables of bench_memory.py, where it is there; else a few of the most common shapes."""
+    """The tables of bench_memory.py."""
+    sys.stdout.flush()
     own = os.path.join(ROOT, "utils", "bench_memory.py")
-    if os.path.exists(own):
-        sys.stdout.flush()
-        subprocess.run([sys.executable, own], check=True, env={**os.environ, **({"BENCH_QUICK": "1"} if quick else {})})
-        return
-    n = 50_000 if quick else 200_000
-    title("Memory of a key, bytes (growth of the resident set / keys)", f"{n:,} keys of 16 bytes, values of {VALUE} bytes")
-    rows = []
-    fill = {
-        "strings": lambda i: encode("SET", f"key:{i:012}", "v" * VALUE),
-        "strings that expire": lambda i: encode("SET", f"key:{i:012}", "v" * VALUE, "EX", 100000),
-        "hashes of 5 short fields": lambda i: encode("HSET", f"key:{i:012}", *(x for k in range(5) for x in (f"f{k}", f"v{i}"))),
-    }
-    for what, command in fill.items():
-        got = {}
-        for name in pair():
-            with Server(name) as s:
-                c, before = Client(s.port), rss(s.proc.pid)
-                for first in range(0, n, 1000):
-                    c.send(b"".join(command(i) for i in range(first, first + 1000)))
-                    for _ in range(1000):
-                        c.read()
-                assert c.call("DBSIZE") == n
-                got[name] = (rss(s.proc.pid) - before) / n
-        rows.append((what, got))
-    side_by_side(rows)
+    subprocess.run([sys.executable, own, "100000" if quick else "1000000"], check=True)
 
 
 PARTS = {f.__name__: f for f in (commands, durable, vectors, models, memory)}

@@ -37,7 +37,7 @@ enum mem_figure {
     MEM_RESIDENT,  /* in pages that the system counts as ours */
 };
 size_t mem_allocator(enum mem_figure which);
-bool mem_purge(void);                                /* gives free pages back to the system; false: not supported */
+bool mem_purge(void);                                /* gives free pages back to the system; false: it failed */
 bool mem_report(void (*line)(void *arg, const char *text), void *arg); /* the allocator's own words */
 
 #endif

@@ -5,7 +5,7 @@ import pytest
 from resp import Conn
 
 # CLIENT LIST's fields as Redis 7.2 has them; tools cut the line at these names.
-FIELDS = """id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl
+FIELDS = """id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl
 oll omem tot-mem events cmd user redir resp lib-name lib-ver""".split()
 SECTIONS = """Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats Cluster
 Keyspace""".split()

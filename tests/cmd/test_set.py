@@ -73,7 +73,8 @@ def test_random_members(r):
         assert len(r.srandmember("s", -n * 2)) == n * 2 and members(r) == all_of
     assert {r.srandmember("s") for _ in range(60)} <= {m.encode() for m in all_of}
     assert r.srandmember("nothing") is None and r.srandmember("nothing", 3) == []
-    assert error(r, "SRANDMEMBER", "s", "-9223372036854775808") == "value is out of range"
+    assert error(r, "SRANDMEMBER", "s", "-9223372036854775808") == (
+        "value is out of range, value must between -9223372036854775807 and 9223372036854775807")
     assert error(r, "SRANDMEMBER", "s", "x") == NOT_INT
 
 

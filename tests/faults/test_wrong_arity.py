@@ -71,7 +71,8 @@ def test_too_few_and_too_many_arguments(conn):
             reply = conn.call(*words, *["1"] * (n - len(words)))
             assert isinstance(reply, Error), f"{words} with {n} words: {reply!r}"
             # A container's second word is a subcommand's name, whatever the number of words.
-            clear = ("ERR wrong number of arguments for '", "ERR unknown subcommand '")
+            clear = ("ERR wrong number of arguments for '", "ERR unknown subcommand '",
+                     "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec'")
             assert str(reply).startswith(clear), f"{words} with {n} words: {reply}"
     assert conn.call("PING") == "PONG"
 
