@@ -41,7 +41,7 @@ def test_sessions_and_vector_sets_are_evicted(r, small):
         raw(r, "SESSION.ADD", f"s{i}", "user", "x" * 1000)
         raw(r, "VADD", f"v{i}", "VALUES", 4, 1, 2, 3, i, "e")
     assert r.info("stats")["evicted_keys"] > 0
-    types = {r.type(k) for k in r.scan_iter()}
+    types = {r.type(k) for k in r.scan_iter()} - {b"none"}  # one may go between the two commands
     assert types == {b"session", b"vectorset"}
 
 
