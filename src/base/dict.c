@@ -46,9 +46,9 @@ static uint64_t hash_key(const struct dict *d, struct slice key)
 static bool same_key(const struct dict *d, const void *entry, struct slice key)
 {
     struct slice k = d->type->key(entry);
-    if (k.len != key.len)
-        return false;
-    return d->type->fold_case ? strncasecmp(k.p, key.p, key.len) == 0 : memcmp(k.p, key.p, key.len) == 0;
+    if (k.len != key.len || !d->type->fold_case)
+        return slice_eq(k, key);
+    return key.len == 0 || strncasecmp(k.p, key.p, key.len) == 0;
 }
 
 static inline uint8_t tag_of(uint64_t h)

@@ -143,7 +143,7 @@ static void keep_name(void *arg, struct slice name)
 static void tell_names(struct db *db, struct slice key, struct names *l)
 {
     struct store *s = db->store;
-    const char *p = l->bytes.p;
+    const char *p = l->bytes.len ? l->bytes.p : ""; /* a name may be empty */
     for (size_t i = 0; i < l->n; i++) { /* only now the bytes no longer move */
         l->at[i].p = p;
         p += l->at[i].len;

@@ -383,3 +383,16 @@ def test_forms_of_74_are_read(r, kind, body):
 def test_damaged_payloads_are_refused(r, kind, body):
     assert error(r, "RESTORE", "h", 0, payload(kind, body)).startswith("Bad data format")
     assert not r.exists("h")
+
+
+def test_a_field_without_a_name(h):
+    """The empty string is a field like any other: it has a time, survives DUMP and RESTORE, and expires."""
+    key = "unnamed"
+    h.hset(key, mapping={"": "x", "b": "y"})
+    assert h.execute_command("HPEXPIRE", key, 100000, "FIELDS", 1, "") == [1]
+    payload = h.dump(key)
+    h.delete(key)
+    h.restore(key, 0, payload)
+    assert h.hget(key, "") == b"x" and ttls(h, key, "")[0] > 0
+    soon(h, key, "")
+    assert h.hget(key, "") is None and h.hkeys(key) == [b"b"]
