@@ -60,6 +60,7 @@ $(LIB): $(filter-out $(B)/src/main.o,$(OBJ))
 ARCH := $(shell uname -m)
 $(B)/src/simd/avx2.o:    ISA := $(if $(filter x86_64,$(ARCH)),-mavx2 -mfma -mf16c -mbmi -mbmi2)
 $(B)/src/simd/avx512.o:  ISA := $(if $(filter x86_64,$(ARCH)),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+$(B)/src/simd/avx512vnni.o: ISA := $(if $(filter x86_64,$(ARCH)),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

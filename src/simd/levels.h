@@ -8,6 +8,7 @@
 #if defined(__x86_64__)
 extern const struct simd_kernels simd_avx2;
 extern const struct simd_kernels simd_avx512;
+const struct simd_kernels *simd_avx512vnni(void); /* avx512 with the byte products of VNNI */
 #elif defined(__aarch64__)
 extern const struct simd_kernels simd_neon;
 #endif

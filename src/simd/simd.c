@@ -35,11 +35,61 @@ static float l2sq_c(const float *a, const float *b, size_t n)
     return (s[0] + s[1]) + (s[2] + s[3]);
 }
 
-static const struct simd_kernels plain = {"c", dot_c, l2sq_c};
+static int32_t dot_u8_c(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    int32_t s = 0;
+    for (size_t i = 0; i < n; i++)
+        s += a[i] * (b[i] - 128);
+    return s;
+}
 
-struct simd_kernels simd = {"c", dot_c, l2sq_c};
+static inline float component(const struct simd_q16 *x, size_t i)
+{
+    return x->lo + x->fine * (float)(x->code[i] * 256 + (x->rest ? x->rest[i] : 0));
+}
 
-static const struct simd_kernels *found[4] = {&plain};
+static float dot_q16_c(const float *a, const struct simd_q16 *x, size_t n)
+{
+    float s[4] = {0, 0, 0, 0};
+    for (size_t i = 0; i < n; i++)
+        s[i % 4] += a[i] * component(x, i);
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+static float l2sq_q16_c(const float *a, const struct simd_q16 *x, size_t n)
+{
+    float s[4] = {0, 0, 0, 0};
+    for (size_t i = 0; i < n; i++) {
+        float d = a[i] - component(x, i);
+        s[i % 4] += d * d;
+    }
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+static void range_c(const float *a, size_t n, float *min, float *max)
+{
+    float lo = a[0], hi = a[0];
+    for (size_t i = 1; i < n; i++) {
+        lo = a[i] < lo ? a[i] : lo;
+        hi = a[i] > hi ? a[i] : hi;
+    }
+    *min = lo;
+    *max = hi;
+}
+
+static void quantise_u8_c(uint8_t *to, const float *a, float lo, float by, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float t = (a[i] - lo) * by + 0.5f;
+        to[i] = (uint8_t)(t >= 255 ? 255 : t > 0 ? t : 0);
+    }
+}
+
+static const struct simd_kernels plain = {"c", dot_c, l2sq_c, dot_u8_c, dot_q16_c, l2sq_q16_c, range_c, quantise_u8_c};
+
+struct simd_kernels simd = {"c", dot_c, l2sq_c, dot_u8_c, dot_q16_c, l2sq_q16_c, range_c, quantise_u8_c};
+
+static const struct simd_kernels *found[5] = {&plain};
 static int found_count = 1;
 
 __attribute__((constructor)) static void choose(void)
@@ -51,6 +101,8 @@ __attribute__((constructor)) static void choose(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
         found[found_count++] = &simd_avx512;
+    if (found[found_count - 1] == &simd_avx512 && __builtin_cpu_supports("avx512vnni"))
+        found[found_count++] = simd_avx512vnni();
 #elif defined(__aarch64__)
     found[found_count++] = &simd_neon;
 #endif

@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <cmocka.h>
 
@@ -83,6 +85,72 @@ static void odd_values(void **state)
         }
 }
 
+/* The kernels on codes: exact where they count, within rounding where they are floats; nothing read past the end. */
+static void check_codes(const struct simd_kernels *k, const float *a, const struct simd_q16 *x, size_t n)
+{
+    const struct simd_kernels *c = simd_level(0);
+    float decoded[LONGEST + 1];
+    for (size_t i = 0; i < n; i++)
+        decoded[i] = x->lo + x->fine * (float)(x->code[i] * 256 + (x->rest ? x->rest[i] : 0));
+    assert_true(fabs((double)k->dot_q16(a, x, n) - c->dot_f32(a, decoded, n)) <=
+                4 * bound(a, decoded, n, false) + 1e-6);
+    assert_true(fabs((double)k->l2sq_q16(a, x, n) - c->l2sq_f32(a, decoded, n)) <=
+                4 * bound(a, decoded, n, true) + 1e-6);
+    if (n == 0)
+        return;
+    float lo, hi, lo2, hi2;
+    uint8_t one[LONGEST], two[LONGEST];
+    c->range_f32(a, n, &lo, &hi);
+    k->range_f32(a, n, &lo2, &hi2);
+    assert_true(lo == lo2 && hi == hi2);
+    c->quantise_u8(one, a, lo, hi > lo ? 255 / (hi - lo) : 0, n);
+    k->quantise_u8(two, a, lo, hi > lo ? 255 / (hi - lo) : 0, n);
+    for (size_t i = 0; i < n; i++) /* a fused multiply-add may fall on the other side of a half */
+        assert_true(abs(one[i] - two[i]) <= 1);
+}
+
+static void codes_of_every_length(void **state)
+{
+    char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(p != MAP_FAILED && mprotect(p + 4096, 4096, PROT_NONE) == 0);
+    static uint8_t b[LONGEST];
+    static int8_t rest[LONGEST];
+    static float f[LONGEST];
+    uint8_t *end = (uint8_t *)p + 4096;
+    struct rng r;
+    rng_seed(&r, 10);
+    for (size_t i = 0; i < LONGEST; i++) {
+        end[-(ptrdiff_t)i - 1] = (uint8_t)rng_below(&r, 256);
+        b[i] = (uint8_t)rng_below(&r, 256);
+        rest[i] = (int8_t)(rng_below(&r, 256) - 128);
+        f[i] = (float)rng_double(&r) - 0.5f;
+    }
+    for (int level = 0; level < simd_levels(); level++)
+        for (size_t n = 0; n < LONGEST; n++) {
+            const struct simd_kernels *k = simd_level(level);
+            int32_t sum = 0;
+            for (size_t i = 0; i < n; i++)
+                sum += end[(ptrdiff_t)i - (ptrdiff_t)n] * (b[i] - 128);
+            assert_int_equal(k->dot_u8(end - n, b, n), sum);
+            assert_int_equal(k->dot_u8(b, end - n, n), simd_level(0)->dot_u8(b, end - n, n));
+            struct simd_q16 x = {.code = end - n, .rest = n % 3 ? rest : NULL, .lo = -0.5f, .fine = 1.5e-5f};
+            check_codes(k, f, &x, n);
+        }
+    munmap(p, 8192);
+}
+
+static void the_longest_codes_do_not_overflow(void **state)
+{
+    static uint8_t a[65536], b[65536];
+    memset(a, 255, sizeof a);
+    for (int level = 0; level < simd_levels(); level++) {
+        memset(b, 0, sizeof b);
+        assert_int_equal(simd_level(level)->dot_u8(a, b, sizeof a), -128 * 255 * 65536);
+        memset(b, 255, sizeof b);
+        assert_int_equal(simd_level(level)->dot_u8(a, b, sizeof a), 127 * 255 * 65536);
+    }
+}
+
 static void levels_by_name(void **state)
 {
     assert_string_equal(simd_level(0)->name, "c");
@@ -114,8 +182,13 @@ int main(void)
         printf(" %s", simd_level(i)->name);
     printf("\n");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_length_and_offset), cmocka_unit_test(nothing_past_the_end), cmocka_unit_test(odd_values),
-        cmocka_unit_test(levels_by_name),          cmocka_unit_test(norm_scale_finite),
+        cmocka_unit_test(every_length_and_offset),
+        cmocka_unit_test(nothing_past_the_end),
+        cmocka_unit_test(odd_values),
+        cmocka_unit_test(levels_by_name),
+        cmocka_unit_test(norm_scale_finite),
+        cmocka_unit_test(codes_of_every_length),
+        cmocka_unit_test(the_longest_codes_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
