@@ -1,4 +1,5 @@
-/* Vector sets: Redis 8's commands and VCREATE. Searching is in cmd_vsearch.c.
+/* Vector sets: the commands that write, VCREATE, VADD, VREM and VSETATTR. Reading elements is in cmd_vread.c, searching in
+ * cmd_vsearch.c.
  *
  * Vectors are kept as they come, in 32-bit floats: NOQUANT, Q8 and BIN of VADD are accepted, so that programs written
  * for Redis 8 run, and change nothing but what VINFO would say; VCREATE, our own, refuses a QUANT that it would not
@@ -12,18 +13,7 @@
 #include "cmd/families.h"
 #include "cmd/vector_args.h"
 
-static const char *const metric_names[] = {"COSINE", "L2", "IP"};
-
 /* ---- looking up ---- */
-
-struct vset *vset_read(struct call *c, struct slice key)
-{
-    bool wrong;
-    struct obj *o = db_read_type(c->db, key, OBJ_VECTOR, &wrong);
-    if (wrong)
-        call_wrong_type(c);
-    return o ? vset_of(o) : NULL;
-}
 
 /* NULL with *failed when the key holds another type (replied), NULL without when it is absent. */
 static struct vset *vset_write(struct call *c, struct slice key, bool *failed)
@@ -65,7 +55,7 @@ static bool create_option(struct call *c, struct slice name, struct slice v, str
     int e;
     if (slice_is(name, "dim") && num_to_i64(v, &n) && n >= 1 && n <= VEC_MAX_DIM)
         a->config.dim = (uint32_t)n;
-    else if (slice_is(name, "metric") && enum_option(v, metric_names, 3, &e))
+    else if (slice_is(name, "metric") && enum_option(v, vector_metric_names, 3, &e))
         a->config.metric = (enum vec_metric)e;
     else if (slice_is(name, "index") && enum_option(v, kinds, 2, &e))
         a->config.kind = (enum vec_kind)e;
@@ -149,7 +139,51 @@ struct add_args {
     struct vector_arg v;
     struct slice element, attr; /* attr.p NULL: not given */
     int64_t ef, m;
+    enum vec_quant quant;
+    bool quantised;          /* quant was asked for, */
+    struct slice quant_word; /* by this word */
 };
+
+/* How VADD's word for a quantisation is kept. False: it is no such word. */
+static bool quant_word(struct slice word, enum vec_quant *q)
+{
+    if (!slice_is(word, "noquant") && !slice_is(word, "q8") && !slice_is(word, "bin"))
+        return false;
+    *q = VEC_QUANT_NONE;
+    return true;
+}
+
+/* The option at argv[*i] with its value; false: replied. */
+static bool add_option(struct call *c, int *i, struct add_args *a)
+{
+    struct slice o = call_arg(c, *i);
+    bool more = *i + 1 < c->argc;
+    if (slice_is(o, "cas"))
+        return true; /* nothing to do: readers never wait for a writer here */
+    if (quant_word(o, &a->quant)) {
+        a->quantised = true;
+        a->quant_word = o;
+        return true;
+    }
+    if (more && slice_is(o, "setattr")) {
+        a->attr = call_arg(c, ++*i);
+        return true;
+    }
+    if (more && slice_is(o, "ef")) {
+        if (num_to_i64(call_arg(c, ++*i), &a->ef) && a->ef >= 1 && a->ef <= VEC_MAX_EF)
+            return true;
+        reply_errorf(c->reply, "ERR invalid EF");
+        return false;
+    }
+    if (more && slice_is(o, "m")) {
+        if (num_to_i64(call_arg(c, ++*i), &a->m) && a->m >= VEC_MIN_M && a->m <= VEC_MAX_M)
+            return true;
+        reply_errorf(c->reply, "ERR invalid M");
+        return false;
+    }
+    reply_errorf(c->reply, "ERR invalid option after element");
+    return false;
+}
 
 static bool add_parse(struct call *c, struct add_args *a)
 {
@@ -161,28 +195,30 @@ static bool add_parse(struct call *c, struct add_args *a)
     }
     if (!vector_arg_parse(c, &i, &a->v))
         return false;
-    bool ok = i < c->argc;
-    if (ok)
-        a->element = call_arg(c, i++);
-    for (; ok && i < c->argc; i++) {
-        struct slice o = call_arg(c, i);
-        bool more = i + 1 < c->argc;
-        if (slice_is(o, "cas") || slice_is(o, "noquant") || slice_is(o, "q8") || slice_is(o, "bin"))
-            continue;
-        if (slice_is(o, "setattr") && more)
-            a->attr = call_arg(c, ++i);
-        else if (slice_is(o, "ef") && more)
-            ok = num_to_i64(call_arg(c, ++i), &a->ef) && a->ef >= 1 && a->ef <= VEC_MAX_EF;
-        else if (slice_is(o, "m") && more)
-            ok = num_to_i64(call_arg(c, ++i), &a->m) && a->m >= VEC_MIN_M && a->m <= VEC_MAX_M;
-        else
-            ok = false;
-    }
-    if (!ok) {
+    if (i >= c->argc) {
+        reply_errorf(c->reply, "ERR wrong number of arguments for 'vadd' command");
         mem_free(a->v.x);
-        call_syntax(c);
+        return false;
     }
-    return ok;
+    a->element = call_arg(c, i++);
+    for (; i < c->argc; i++)
+        if (!add_option(c, &i, a)) {
+            mem_free(a->v.x);
+            return false;
+        }
+    return true;
+}
+
+/* What a set was made with stays: other words for it are refused. Options that are not given ask for nothing. */
+static int add_conflict(const struct vset *s, const struct add_args *a, struct err *err)
+{
+    struct vec_stats st;
+    vec_stats(s->index, &st);
+    if (a->quantised && a->quant != st.config.quant)
+        return err_set(err, ERR_GENERIC, "asked quantization mismatch with existing vector set");
+    if (a->m && a->m != st.config.m)
+        return err_set(err, ERR_GENERIC, "asked M value mismatch with existing vector set");
+    return 0;
 }
 
 /* Adds to the set under the key, made when it is not there. Negative with err, else what vec_add says. */
@@ -198,13 +234,16 @@ static int add_vector(struct call *c, const struct add_args *a, const float *x, 
     if (passed_over(c, o ? vset_of(o) : NULL))
         return VEC_UPDATED;
     if (!o) {
-        struct vec_config config = {.dim = dim, .m = (uint32_t)a->m, .ef_construction = (uint32_t)a->ef};
+        struct vec_config config = {
+            .dim = dim, .quant = a->quant, .m = (uint32_t)a->m, .ef_construction = (uint32_t)a->ef};
         if ((rc = vset_create(&fresh, &config, NULL, SLICE(""), err)) < 0)
             return rc;
     }
     struct vset *s = fresh ? fresh : vset_of(o);
+    if ((rc = add_conflict(s, a, err)) < 0)
+        return rc;
     if (vec_dim(s->index) != dim)
-        return err_set(err, ERR_INVALID, "Vector dimension mismatch - got %u but set has %u", dim, vec_dim(s->index));
+        return err_set(err, ERR_GENERIC, "Vector dimension mismatch - got %u but set has %u", dim, vec_dim(s->index));
     if ((rc = vec_add(s->index, a->element, x, dim, a->attr, err)) < 0) {
         vset_destroy(fresh);
         return rc;
@@ -222,6 +261,30 @@ struct text_add {
     bool parked;
 };
 
+/* The vector in the place of the text; a set that this makes on replay must be made the same way. */
+static void text_effect(struct call *c, const struct add_args *a, const float *x, uint32_t dim)
+{
+    struct slice argv[16] = {SLICE("VADD"), call_arg(c, 1), SLICE("FP32"),
+                             slice_of((const char *)x, dim * sizeof *x), a->element};
+    char ef[NUM_I64_MAX], m[NUM_I64_MAX];
+    int n = 5;
+    if (a->attr.p) {
+        argv[n++] = SLICE("SETATTR");
+        argv[n++] = a->attr;
+    }
+    if (a->quantised)
+        argv[n++] = a->quant_word;
+    if (a->ef) {
+        argv[n++] = SLICE("EF");
+        argv[n++] = slice_of(ef, num_from_i64(ef, a->ef));
+    }
+    if (a->m) {
+        argv[n++] = SLICE("M");
+        argv[n++] = slice_of(m, num_from_i64(m, a->m));
+    }
+    call_effect(c, n, argv);
+}
+
 static void text_added(void *arg, const float *x, uint32_t dim, const struct err *failed)
 {
     struct text_add *t = arg;
@@ -231,10 +294,7 @@ static void text_added(void *arg, const float *x, uint32_t dim, const struct err
     if (rc < 0) {
         call_err(c, failed ? failed : &err);
     } else {
-        struct slice argv[] = {
-            SLICE("VADD"), call_arg(c, 1),   SLICE("FP32"), slice_of((const char *)x, dim * sizeof *x),
-            t->a.element,  SLICE("SETATTR"), t->a.attr};
-        call_effect(c, t->a.attr.p ? 7 : 5, argv);
+        text_effect(c, &t->a, x, dim);
         reply_bool(c->reply, rc == VEC_ADDED);
     }
     if (t->parked) {
@@ -277,7 +337,7 @@ static void vadd_text(struct call *c, const struct add_args *a, const struct vse
  * > VADD points VALUES 2 -1 -1 pt:B SETATTR '{"colour":"red"}'
  * < (integer) 1
  * > VADD points VALUES 3 1 2 3 pt:C
- * < (error) INVALID Vector dimension mismatch - got 3 but set has 2
+ * < (error) ERR Vector dimension mismatch - got 3 but set has 2
  * > VADD notes TEXT "the cat sat on the mat" cat
  * < (integer) 1
  */
@@ -326,137 +386,6 @@ static void vrem(struct call *c)
         db_notify(c->db, NOTIFY_GENERIC, "del", key);
 }
 
-/* ---- reading ---- */
-
-/* > VADD points VALUES 2 1 1 a
- * < (integer) 1
- * > VCARD points
- * < (integer) 1
- * > VDIM points
- * < (integer) 2
- * > VCARD nothing
- * < (integer) 0
- * > VDIM nothing
- * < (error) ERR key does not exist
- */
-static void vcard(struct call *c)
-{
-    struct vset *s = vset_read(c, call_arg(c, 1));
-    if (s || c->reply->errors == 0)
-        reply_int(c->reply, s ? (int64_t)vec_count(s->index) : 0);
-}
-
-static void vdim(struct call *c)
-{
-    struct vset *s = vset_read(c, call_arg(c, 1));
-    if (s)
-        reply_int(c->reply, vec_dim(s->index));
-    else if (c->reply->errors == 0)
-        reply_errorf(c->reply, "ERR key does not exist");
-}
-
-static void reply_floats(struct call *c, const float *x, uint32_t n)
-{
-    reply_array(c->reply, n);
-    for (uint32_t i = 0; i < n; i++)
-        reply_double(c->reply, (double)x[i]);
-}
-
-/* > VADD points VALUES 2 3 4 a
- * < (integer) 1
- * > VEMB points a
- * < 1) "3"
- * < 2) "4"
- */
-static void vemb(struct call *c)
-{
-    bool raw = c->argc == 4 && slice_is(call_arg(c, 3), "raw");
-    const float *stored;
-    float norm;
-    if (c->argc > 3 && !raw) {
-        call_syntax(c);
-        return;
-    }
-    struct vset *s = vset_read(c, call_arg(c, 1));
-    if (!s || !vec_get_raw(s->index, call_arg(c, 2), &stored, &norm)) {
-        if (c->reply->errors == 0)
-            reply_nil(c->reply);
-    } else if (raw) {
-        reply_array(c->reply, 3);
-        reply_status(c->reply, "fp32");
-        reply_bulk(c->reply, slice_of((const char *)stored, vec_dim(s->index) * sizeof *stored));
-        reply_double(c->reply, (double)norm);
-    } else {
-        float *x = mem_alloc(vec_dim(s->index) * sizeof *x);
-        vec_get_vector(s->index, call_arg(c, 2), x);
-        reply_floats(c, x, vec_dim(s->index));
-        mem_free(x);
-    }
-}
-
-/* Redis 8's fields first, then ours.
- *
- * > VADD points VALUES 2 1 1 a
- * < (integer) 1
- * > VINFO points
- * <  1) "quant-type"
- * <  2) "f32"
- * <  3) "hnsw-m"
- * <  4) (integer) 16
- * < ...
- */
-static void vinfo(struct call *c)
-{
-    struct vset *s = vset_read(c, call_arg(c, 1));
-    struct reply *r = c->reply;
-    struct vec_stats st;
-    if (!s) {
-        if (r->errors == 0)
-            reply_nil_array(r);
-        return;
-    }
-    vec_stats(s->index, &st);
-    reply_map(r, 19);
-    reply_field_str(r, "quant-type", "f32");
-    reply_field_int(r, "hnsw-m", st.config.m);
-    reply_field_int(r, "vector-dim", st.config.dim);
-    reply_field_int(r, "projection-input-dim", 0);
-    reply_field_int(r, "size", st.count);
-    reply_field_int(r, "max-level", st.max_level < 0 ? 0 : st.max_level);
-    reply_field_int(r, "attributes-count", st.with_attr);
-    reply_field_str(r, "vset-uid", *s->uid ? s->uid : "0");
-    reply_field_int(r, "hnsw-max-node-uid", st.node_uid);
-    reply_field_str(r, "metric", metric_names[st.config.metric]);
-    reply_field_str(r, "index", st.config.kind == VEC_FLAT ? "FLAT" : "HNSW");
-    reply_field_int(r, "ef-construction", st.config.ef_construction);
-    reply_field_str(r, "storage", *s->uid ? "FILE" : "MEMORY");
-    reply_field_str(r, "model", s->model ? s->model : "builtin/hash");
-    reply_field_int(r, "memory-bytes", st.memory);
-    reply_field_int(r, "file-bytes", st.on_file);
-    reply_field_int(r, "dirty-bytes", st.dirty);
-    reply_field_int(r, "deleted", st.deleted);
-    reply_field_int(r, "checkpoint-lsn", st.lsn);
-}
-
-/* > VADD points VALUES 2 1 1 a SETATTR '{"year":1984}'
- * < (integer) 1
- * > VGETATTR points a
- * < "{\"year\":1984}"
- * > VSETATTR points a ""
- * < (integer) 1
- * > VGETATTR points a
- * < (nil)
- */
-static void vgetattr(struct call *c)
-{
-    struct slice attr;
-    struct vset *s = vset_read(c, call_arg(c, 1));
-    if (s && vec_get_attr(s->index, call_arg(c, 2), &attr) && attr.len)
-        reply_bulk(c->reply, attr);
-    else if (c->reply->errors == 0)
-        reply_nil(c->reply);
-}
-
 static void vsetattr(struct call *c)
 {
     struct err err;
@@ -475,24 +404,7 @@ static void vsetattr(struct call *c)
     reply_bool(c->reply, rc > 0);
 }
 
-/* > VADD points VALUES 2 1 1 a
- * < (integer) 1
- * > VISMEMBER points a
- * < (integer) 1
- * > VISMEMBER points b
- * < (integer) 0
- */
-static void vismember(struct call *c)
-{
-    struct vset *s = vset_read(c, call_arg(c, 1));
-    if (s || c->reply->errors == 0)
-        reply_bool(c->reply, s && vec_contains(s->index, call_arg(c, 2)));
-}
-
 #define SYNTAX_VECTOR "(FP32 vector|VALUES num vector...|TEXT text)"
-#define SYNTAX_SEARCH                                                                                                  \
-    " [WITHSCORES] [WITHATTRIBS] [COUNT count] [EPSILON delta] [EF search-exploration-factor] [FILTER expression] "    \
-    "[FILTER-EF max-filtering-effort] [TRUTH] [NOTHREAD]"
 #define KEY1 .first = 1, .last = 1, .step = 1, .acl = ACL_VECTOR
 
 static const struct cmd rows[] = {
@@ -529,72 +441,6 @@ static const struct cmd rows[] = {
      .summary = "Removes an element.",
      .since = "8.0.0",
      .complexity = "O(log N) where N is the elements"},
-    {.name = "vsim",
-     .run = vsim,
-     .arity = -4,
-     .flags = CMD_READONLY | CMD_BLOCKING,
-     KEY1,
-     .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text)" SYNTAX_SEARCH,
-     .summary = "The elements most similar to a vector.",
-     .since = "8.0.0",
-     .complexity = "O(log N) where N is the elements"},
-    {.name = "vsearch",
-     .run = vsearch,
-     .arity = -4,
-     .flags = CMD_READONLY | CMD_BLOCKING,
-     KEY1,
-     .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text)" SYNTAX_SEARCH " [RADIUS radius]",
-     .summary = "VSIM with more ways to ask.",
-     .since = "1.0.0",
-     .complexity = "O(log N) where N is the elements"},
-    {.name = "vcard",
-     .run = vcard,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     KEY1,
-     .key_spec = "RO",
-     .syntax = "key",
-     .summary = "How many elements a vector set has.",
-     .since = "8.0.0",
-     .complexity = "O(1)"},
-    {.name = "vdim",
-     .run = vdim,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     KEY1,
-     .key_spec = "RO",
-     .syntax = "key",
-     .summary = "How many components its vectors have.",
-     .since = "8.0.0",
-     .complexity = "O(1)"},
-    {.name = "vemb",
-     .run = vemb,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_FAST,
-     KEY1,
-     .syntax = "key element [RAW]",
-     .summary = "The vector of an element.",
-     .since = "8.0.0",
-     .complexity = "O(1)"},
-    {.name = "vinfo",
-     .run = vinfo,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     KEY1,
-     .key_spec = "RO",
-     .syntax = "key",
-     .summary = "What a vector set is made of.",
-     .since = "8.0.0",
-     .complexity = "O(1)"},
-    {.name = "vgetattr",
-     .run = vgetattr,
-     .arity = 3,
-     .flags = CMD_READONLY | CMD_FAST,
-     KEY1,
-     .syntax = "key element",
-     .summary = "The attributes of an element.",
-     .since = "8.0.0",
-     .complexity = "O(1)"},
     {.name = "vsetattr",
      .run = vsetattr,
      .arity = 4,
@@ -603,16 +449,6 @@ static const struct cmd rows[] = {
      .key_spec = "RW update",
      .syntax = "key element json",
      .summary = "Gives an element other attributes; empty removes them.",
-     .since = "8.0.0",
-     .complexity = "O(1)"},
-    {.name = "vismember",
-     .run = vismember,
-     .arity = 3,
-     .flags = CMD_READONLY | CMD_FAST,
-     KEY1,
-     .key_spec = "RO",
-     .syntax = "key element",
-     .summary = "Whether an element is there.",
      .since = "8.0.0",
      .complexity = "O(1)"},
 };

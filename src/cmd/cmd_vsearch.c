@@ -8,23 +8,24 @@
 #include "base/mem.h"
 #include "base/setting.h"
 #include "cmd/embed_text.h"
+#include "cmd/families.h"
 #include "cmd/vector_args.h"
 
 static struct job_pool *pool;
 
-static const struct setting rows[] = {
+static const struct setting settings[] = {
     {.name = "vector-max-count",
      .kind = SETTING_INT,
      .at = &vector_max_count,
      .dflt = "1000",
      .min = 1,
      .max = VEC_MAX_K,
-     .help = "The largest COUNT that VSIM and VSEARCH take."},
+     .help = "The largest COUNT that VSEARCH takes."},
 };
 
 void vsearch_settings(void)
 {
-    SETTING_REGISTER(rows);
+    SETTING_REGISTER(settings);
 }
 
 void vsearch_boot(struct job_pool *p)
@@ -126,6 +127,7 @@ static void fill_query(struct search *s, uint32_t dim)
         .ef = (uint32_t)a->ef,
         .filter = a->filter,
         .filter_ef = (uint32_t)a->filter_ef,
+        .walk_only = a->bounded,
         .exact = a->exact,
         .has_radius = a->has_radius,
         .radius = a->radius,
@@ -231,7 +233,7 @@ static void search(struct call *c, bool ours)
         dim = a.v.dim;
     }
     if (dim != st.config.dim) {
-        reply_errorf(c->reply, "INVALID Vector dimension mismatch - got %u but set has %u", dim, st.config.dim);
+        reply_errorf(c->reply, "ERR Vector dimension mismatch - got %u but set has %u", dim, st.config.dim);
         search_free(s);
         return;
     }
@@ -250,7 +252,7 @@ static void search(struct call *c, bool ours)
  * > VSIM missing ELE north
  * < (empty array)
  */
-void vsim(struct call *c)
+static void vsim(struct call *c)
 {
     search(c, false);
 }
@@ -269,7 +271,34 @@ void vsim(struct call *c)
  * > VSEARCH plane VALUES 2 0 0 RADIUS 1
  * < 1) "origin"
  */
-void vsearch(struct call *c)
+static void vsearch(struct call *c)
 {
     search(c, true);
 }
+#define SYNTAX_SEARCH                                                                                                  \
+    " [WITHSCORES] [WITHATTRIBS] [COUNT count] [EPSILON delta] [EF search-exploration-factor] [FILTER expression] "    \
+    "[FILTER-EF max-filtering-effort] [TRUTH] [NOTHREAD]"
+#define KEY1 .first = 1, .last = 1, .step = 1, .acl = ACL_VECTOR
+
+static const struct cmd rows[] = {
+    {.name = "vsim",
+     .run = vsim,
+     .arity = -4,
+     .flags = CMD_READONLY | CMD_BLOCKING,
+     KEY1,
+     .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text)" SYNTAX_SEARCH,
+     .summary = "The elements most similar to a vector.",
+     .since = "8.0.0",
+     .complexity = "O(log N) where N is the elements"},
+    {.name = "vsearch",
+     .run = vsearch,
+     .arity = -4,
+     .flags = CMD_READONLY | CMD_BLOCKING,
+     KEY1,
+     .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text)" SYNTAX_SEARCH " [RADIUS radius]",
+     .summary = "VSIM with more ways to ask.",
+     .since = "1.0.0",
+     .complexity = "O(log N) where N is the elements"},
+};
+
+const struct cmd_family vector_search_family = CMD_FAMILY("vector", rows);

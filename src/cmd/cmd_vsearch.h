@@ -1,4 +1,4 @@
-/* VSIM and VSEARCH; their rows stand among the vector commands. Thread: loop. */
+/* VSIM and VSEARCH. Thread: loop. */
 #ifndef CMD_CMD_VSEARCH_H
 #define CMD_CMD_VSEARCH_H
 
@@ -7,10 +7,5 @@
 
 void vsearch_settings(void);
 void vsearch_boot(struct job_pool *pool);
-void vsim(struct call *c);
-void vsearch(struct call *c);
-
-struct vset;
-struct vset *vset_read(struct call *c, struct slice key); /* NULL: absent, or of another type (replied) */
 
 #endif

@@ -47,6 +47,8 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &monitor_family,
     &pubsub_family,
     &vector_family,
+    &vector_read_family,
+    &vector_search_family,
     &llm_family,
     &session_family,
     &flow_family,

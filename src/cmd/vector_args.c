@@ -6,12 +6,13 @@
 #include "base/mem.h"
 
 int64_t vector_max_count;
+const char *const vector_metric_names[3] = {"COSINE", "L2", "IP"};
 
 static bool finite_all(struct call *c, const float *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         if (!isfinite(x[i])) {
-            reply_errorf(c->reply, "INVALID component %u of the vector is not a finite number", i);
+            reply_errorf(c->reply, "ERR invalid vector specification: component %u is not a finite number", i);
             return false;
         }
     return true;
@@ -20,8 +21,8 @@ static bool finite_all(struct call *c, const float *x, uint32_t n)
 static bool parse_blob(struct call *c, struct slice blob, struct vector_arg *v)
 {
     if (blob.len == 0 || blob.len % sizeof(float) || blob.len / sizeof(float) > VEC_MAX_DIM) {
-        reply_errorf(c->reply, "INVALID FP32 vector of %zu bytes: it must be 4 bytes a component, 1 to %d components",
-                     blob.len, VEC_MAX_DIM);
+        reply_errorf(c->reply, "ERR invalid vector specification: FP32 needs 4 bytes a component, 1 to %d components, not %zu bytes",
+                     VEC_MAX_DIM, blob.len);
         return false;
     }
     v->dim = (uint32_t)(blob.len / sizeof(float));
@@ -33,7 +34,8 @@ static bool parse_values(struct call *c, int *i, struct vector_arg *v)
 {
     int64_t n;
     if (!num_to_i64(call_arg(c, *i), &n) || n < 1 || n > VEC_MAX_DIM || n > c->argc - *i - 1) {
-        reply_errorf(c->reply, "INVALID VALUES needs a count from 1 to %d and as many numbers after it", VEC_MAX_DIM);
+        reply_errorf(c->reply, "ERR invalid vector specification: VALUES needs a count from 1 to %d and as many numbers after it",
+                     VEC_MAX_DIM);
         return false;
     }
     (*i)++;
@@ -42,7 +44,8 @@ static bool parse_values(struct call *c, int *i, struct vector_arg *v)
     for (int64_t k = 0; k < n; k++, (*i)++) {
         double d;
         if (!num_to_double(call_arg(c, *i), &d) || !isfinite((float)d)) {
-            reply_errorf(c->reply, "INVALID component %lld of the vector is not a finite number", (long long)k);
+            reply_errorf(c->reply, "ERR invalid vector specification: component %lld is not a finite number",
+                         (long long)k);
             return false;
         }
         v->x[k] = (float)d;
@@ -55,7 +58,7 @@ bool vector_arg_parse(struct call *c, int *i, struct vector_arg *v)
     bool ok = false;
     *v = (struct vector_arg){0};
     if (*i + 1 >= c->argc) {
-        call_syntax(c);
+        reply_errorf(c->reply, "ERR invalid vector specification");
         return false;
     }
     struct slice kind = call_arg(c, (*i)++);
@@ -67,7 +70,7 @@ bool vector_arg_parse(struct call *c, int *i, struct vector_arg *v)
         v->text = call_arg(c, (*i)++);
         ok = true;
     } else {
-        call_syntax(c);
+        reply_errorf(c->reply, "ERR invalid vector specification");
     }
     if (!ok) {
         mem_free(v->x);
@@ -76,43 +79,99 @@ bool vector_arg_parse(struct call *c, int *i, struct vector_arg *v)
     return ok;
 }
 
+/* A number behind the option at argv[*i], which moves to it. */
 static bool int_option(struct call *c, int *i, const char *what, int64_t min, int64_t max, int64_t *to)
 {
-    if (*i + 1 < c->argc && num_to_i64(call_arg(c, *i + 1), to) && *to >= min && *to <= max) {
-        (*i)++;
+    if (num_to_i64(call_arg(c, ++*i), to) && *to >= min && *to <= max)
+        return true;
+    reply_errorf(c->reply, "ERR invalid %s", what);
+    return false;
+}
+
+/* VSIM takes any COUNT, as in Redis; there are never more answers than elements. */
+static bool count_option(struct call *c, int *i, bool vsearch, int64_t *to)
+{
+    if (!vsearch) {
+        if (!int_option(c, i, "COUNT", 1, INT64_MAX, to))
+            return false;
+        *to = *to < VEC_MAX_K ? *to : VEC_MAX_K;
         return true;
     }
-    reply_errorf(c->reply, "INVALID %s must be a number from %lld to %lld", what, (long long)min, (long long)max);
+    if (num_to_i64(call_arg(c, ++*i), to) && *to >= 1 && *to <= vector_max_count)
+        return true;
+    reply_errorf(c->reply, "INVALID COUNT must be a number from 1 to %lld (vector-max-count)",
+                 (long long)vector_max_count);
     return false;
 }
 
 static bool filter_option(struct call *c, int *i, struct search_args *a)
 {
     struct err err;
-    if (++*i >= c->argc) {
-        call_syntax(c);
-        return false;
-    }
     filter_destroy(a->filter);
-    a->filter = filter_create(call_arg(c, *i), &err);
+    a->filter = filter_create(call_arg(c, ++*i), &err);
     if (!a->filter)
         call_err(c, &err);
     return a->filter != NULL;
 }
 
 /* EPSILON is a distance below 1 that a cosine score may lack; RADIUS is in the terms of the metric's own score. */
-static bool radius_option(struct call *c, int *i, bool epsilon, enum vec_metric metric, struct search_args *a)
+static bool epsilon_option(struct call *c, int *i, enum vec_metric metric, struct search_args *a)
 {
     double d;
-    if (++*i >= c->argc || !num_to_double(call_arg(c, *i), &d) || !isfinite(d) || (epsilon && d <= 0) ||
-        (metric == VEC_L2 && d < 0)) {
-        reply_errorf(c->reply, "INVALID %s must be a %snumber", epsilon ? "EPSILON" : "RADIUS",
-                     epsilon || metric == VEC_L2 ? "positive " : "");
+    if (!num_to_double(call_arg(c, ++*i), &d) || !isfinite(d) || d <= 0) {
+        reply_errorf(c->reply, "ERR invalid EPSILON");
         return false;
     }
     a->has_radius = true;
-    a->radius = epsilon && metric == VEC_COSINE ? 1 - d : d;
+    a->radius = metric == VEC_COSINE ? 1 - d : d;
     return true;
+}
+
+static bool radius_option(struct call *c, int *i, enum vec_metric metric, struct search_args *a)
+{
+    double d;
+    if (!num_to_double(call_arg(c, ++*i), &d) || !isfinite(d) || (metric == VEC_L2 && d < 0)) {
+        reply_errorf(c->reply, "INVALID RADIUS must be a %snumber", metric == VEC_L2 ? "positive " : "");
+        return false;
+    }
+    a->has_radius = true;
+    a->radius = d;
+    return true;
+}
+
+/* FILTER-EF bounds what a filtered search may cost; 0, as Redis's manual has it, as much as is needed. */
+static bool filter_ef_option(struct call *c, int *i, struct search_args *a)
+{
+    if (!int_option(c, i, "FILTER-EF", 0, INT64_MAX, &a->filter_ef))
+        return false;
+    a->bounded = a->filter_ef > 0;
+    if (a->filter_ef == 0 || a->filter_ef > VEC_MAX_EF)
+        a->filter_ef = VEC_MAX_EF;
+    return true;
+}
+
+/* 1: taken, 0: no such option, -1: replied. */
+static int valued_option(struct call *c, int *i, bool vsearch, enum vec_metric metric, struct search_args *a)
+{
+    struct slice o = call_arg(c, *i);
+    bool ok;
+    if (*i + 1 >= c->argc)
+        return 0;
+    if (slice_is(o, "count"))
+        ok = count_option(c, i, vsearch, &a->count);
+    else if (slice_is(o, "ef"))
+        ok = int_option(c, i, "EF", 1, VEC_MAX_EF, &a->ef);
+    else if (slice_is(o, "filter-ef"))
+        ok = filter_ef_option(c, i, a);
+    else if (slice_is(o, "filter"))
+        ok = filter_option(c, i, a);
+    else if (slice_is(o, "epsilon"))
+        ok = epsilon_option(c, i, metric, a);
+    else if (vsearch && slice_is(o, "radius"))
+        ok = radius_option(c, i, metric, a);
+    else
+        return 0;
+    return ok ? 1 : -1;
 }
 
 static bool search_option(struct call *c, int *i, bool vsearch, enum vec_metric metric, struct search_args *a)
@@ -126,21 +185,11 @@ static bool search_option(struct call *c, int *i, bool vsearch, enum vec_metric 
         a->exact = true;
     else if (slice_is(o, "nothread"))
         a->no_thread = true;
-    else if (slice_is(o, "count"))
-        return int_option(c, i, "COUNT", 1, vector_max_count, &a->count);
-    else if (slice_is(o, "ef"))
-        return int_option(c, i, "EF", 1, VEC_MAX_EF, &a->ef);
-    else if (slice_is(o, "filter-ef"))
-        return int_option(c, i, "FILTER-EF", 1, VEC_MAX_EF, &a->filter_ef);
-    else if (slice_is(o, "filter"))
-        return filter_option(c, i, a);
-    else if (slice_is(o, "epsilon"))
-        return radius_option(c, i, true, metric, a);
-    else if (vsearch && slice_is(o, "radius"))
-        return radius_option(c, i, false, metric, a);
     else {
-        call_syntax(c);
-        return false;
+        int rc = valued_option(c, i, vsearch, metric, a);
+        if (rc == 0)
+            reply_errorf(c->reply, "ERR syntax error in %s command", vsearch ? "VSEARCH" : "VSIM");
+        return rc > 0;
     }
     return true;
 }

@@ -19,6 +19,7 @@ struct search_args {
     struct vector_arg v;   /* FP32, VALUES, TEXT */
     struct slice element;  /* ELE */
     int64_t count, ef, filter_ef;
+    bool bounded; /* filter_ef was given: no more than that, though there may be more to find */
     bool exact, no_thread, with_scores, with_attribs, has_radius;
     double radius;         /* as vec_query wants it */
     struct filter *filter;
@@ -28,5 +29,8 @@ bool search_args_parse(struct call *c, bool vsearch, enum vec_metric metric, str
 void search_args_release(struct search_args *a);
 
 extern int64_t vector_max_count;
+extern const char *const vector_metric_names[3]; /* by enum vec_metric */
+
+struct vset *vset_read(struct call *c, struct slice key); /* NULL: absent, or of another type (replied) */
 
 #endif

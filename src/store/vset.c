@@ -27,7 +27,9 @@ static bool uid_ok(struct slice uid)
 
 static struct vset *vset_make(struct slice model)
 {
+    static uint64_t made;
     struct vset *s = mem_zero(sizeof *s);
+    s->id = made++;
     list_init(&s->link);
     s->model = model.len ? mem_dup(model.p, model.len) : NULL;
     return s;
@@ -63,6 +65,11 @@ void vset_destroy(struct vset *s)
     vec_unref(s->index);
     mem_free(s->model);
     mem_free(s);
+}
+
+const char *vset_quant_name(const struct vset *s)
+{
+    return "f32";
 }
 
 /* ---- struct type_ops ---- */

@@ -27,6 +27,7 @@
 struct vset {
     struct vec_index *index;
     char *model;            /* embedding model for TEXT; NULL: builtin/hash */
+    uint64_t id;            /* of this process alone: VINFO's vset-uid */
     char uid[VSET_UID + 1]; /* empty: in memory */
     uint64_t file_lsn;      /* during a replay: the file holds the effects up to here */
     bool missing;           /* during a replay: the file was not there */
@@ -44,6 +45,8 @@ static inline struct vset *vset_of(const struct obj *o)
 {
     return o->v.ptr;
 }
+/* The name of how its vectors are kept, in Redis's words: f32, int8, bin; ours beside them. */
+const char *vset_quant_name(const struct vset *s);
 /* In a replay: is the effect at lsn in the file already? */
 static inline bool vset_has(const struct vset *s, uint64_t lsn)
 {
