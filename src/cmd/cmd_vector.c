@@ -1,9 +1,7 @@
 /* Vector sets: the commands that write, VCREATE, VADD, VREM and VSETATTR. Reading elements is in cmd_vread.c, searching in
  * cmd_vsearch.c.
  *
- * Vectors are kept as they come, in 32-bit floats: NOQUANT, Q8 and BIN of VADD are accepted, so that programs written
- * for Redis 8 run, and change nothing but what VINFO would say; VCREATE, our own, refuses a QUANT that it would not
- * honour. */
+ * A set has Q8 codes unless it is told otherwise; BIN of VADD is accepted and gives Q8. */
 #include <math.h>
 #include <string.h>
 
@@ -31,6 +29,8 @@ static bool passed_over(struct call *c, const struct vset *s)
 }
 
 /* ---- VCREATE ---- */
+
+static const char *const quant_names[] = {"NONE", "Q8"}; /* by enum vec_quant */
 
 struct create_args {
     struct vec_config config;
@@ -67,8 +67,8 @@ static bool create_option(struct call *c, struct slice name, struct slice v, str
         a->file = e;
     else if (slice_is(name, "model") && v.len && v.len <= 256)
         a->model = v;
-    else if (slice_is(name, "quant") && slice_is(v, "none"))
-        a->config.quant = VEC_QUANT_NONE;
+    else if (slice_is(name, "quant") && enum_option(v, quant_names, 2, &e))
+        a->config.quant = (enum vec_quant)e;
     else if (slice_is(name, "uid") && (c->flags & CALL_REPLAY) && v.len == VSET_UID)
         a->uid = v;
     else
@@ -101,7 +101,7 @@ static void create_effect(struct call *c, const struct vset *s)
  */
 static void vcreate(struct call *c)
 {
-    struct create_args a = {0};
+    struct create_args a = {.config.quant = VEC_QUANT_Q8};
     struct vset *s;
     struct err err;
     for (int i = 2; i < c->argc; i += 2)
@@ -149,7 +149,7 @@ static bool quant_word(struct slice word, enum vec_quant *q)
 {
     if (!slice_is(word, "noquant") && !slice_is(word, "q8") && !slice_is(word, "bin"))
         return false;
-    *q = VEC_QUANT_NONE;
+    *q = slice_is(word, "noquant") ? VEC_QUANT_NONE : VEC_QUANT_Q8;
     return true;
 }
 
@@ -235,7 +235,7 @@ static int add_vector(struct call *c, const struct add_args *a, const float *x, 
         return VEC_UPDATED;
     if (!o) {
         struct vec_config config = {
-            .dim = dim, .quant = a->quant, .m = (uint32_t)a->m, .ef_construction = (uint32_t)a->ef};
+            .dim = dim, .quant = a->quantised ? a->quant : VEC_QUANT_Q8, .m = (uint32_t)a->m, .ef_construction = (uint32_t)a->ef};
         if ((rc = vset_create(&fresh, &config, NULL, SLICE(""), err)) < 0)
             return rc;
     }
@@ -414,7 +414,7 @@ static const struct cmd rows[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      KEY1,
      .key_spec = "OW insert",
-     .syntax = "key DIM dim [METRIC (COSINE|L2|IP)] [QUANT NONE] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
+     .syntax = "key DIM dim [METRIC (COSINE|L2|IP)] [QUANT (NONE|Q8)] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
                "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
      .summary = "Makes an empty vector set with its own metric, index and storage.",
      .since = "1.0.0",

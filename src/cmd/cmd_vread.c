@@ -144,13 +144,13 @@ static void vgetattr(struct call *c)
 
 static void reply_raw_vector(struct call *c, const struct vset *s)
 {
-    const float *stored;
-    float norm;
-    vec_get_raw(s->index, call_arg(c, 2), &stored, &norm);
+    float norm, *stored = mem_alloc(vec_dim(s->index) * sizeof *stored);
+    vec_get_raw(s->index, call_arg(c, 2), stored, &norm);
     reply_array(c->reply, 3);
     reply_status(c->reply, vset_quant_name(s));
     reply_bulk(c->reply, slice_of((const char *)stored, vec_dim(s->index) * sizeof *stored));
     reply_double(c->reply, (double)norm);
+    mem_free(stored);
 }
 
 static void reply_vector(struct call *c, const struct vset *s)

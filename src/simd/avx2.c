@@ -95,6 +95,12 @@ static int32_t dot_u8_avx2(const uint8_t *a, const uint8_t *b, size_t n)
     return sum;
 }
 
+static void dot_u8_many_avx2(int32_t *to, const uint8_t *const *a, size_t count, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = dot_u8_avx2(a[i], b, n);
+}
+
 static inline __m256 component8(const struct simd_q16 *x, size_t i)
 {
     __m256i w = _mm256_slli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(x->code + i))), 8);
@@ -177,6 +183,6 @@ static void quantise_u8_avx2(uint8_t *to, const float *a, float lo, float by, si
     }
 }
 
-const struct simd_kernels simd_avx2 = {"avx2",       dot_avx2,      l2sq_avx2,  dot_u8_avx2,
+const struct simd_kernels simd_avx2 = {"avx2",       dot_avx2,      l2sq_avx2,  dot_u8_avx2,     dot_u8_many_avx2,
                                        dot_q16_avx2, l2sq_q16_avx2, range_avx2, quantise_u8_avx2};
 #endif

@@ -73,6 +73,12 @@ static int32_t dot_u8_avx512(const uint8_t *a, const uint8_t *b, size_t n)
     return _mm512_reduce_add_epi32(s);
 }
 
+static void dot_u8_many_avx512(int32_t *to, const uint8_t *const *a, size_t count, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = dot_u8_avx512(a[i], b, n);
+}
+
 static inline __m512 component16(const struct simd_q16 *x, size_t i, __mmask16 m)
 {
     __m512i w = _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, x->code + i)), 8);
@@ -136,6 +142,7 @@ static void quantise_u8_avx512(uint8_t *to, const float *a, float lo, float by, 
     }
 }
 
-const struct simd_kernels simd_avx512 = {"avx512",       dot_avx512,      l2sq_avx512,  dot_u8_avx512,
-                                         dot_q16_avx512, l2sq_q16_avx512, range_avx512, quantise_u8_avx512};
+const struct simd_kernels simd_avx512 = {"avx512",        dot_avx512,         l2sq_avx512,
+                                         dot_u8_avx512,   dot_u8_many_avx512, dot_q16_avx512,
+                                         l2sq_q16_avx512, range_avx512,       quantise_u8_avx512};
 #endif

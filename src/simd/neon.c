@@ -61,6 +61,12 @@ static int32_t dot_u8_neon(const uint8_t *a, const uint8_t *b, size_t n)
     return s;
 }
 
+static void dot_u8_many_neon(int32_t *to, const uint8_t *const *a, size_t count, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = dot_u8_neon(a[i], b, n);
+}
+
 static inline void component8(const struct simd_q16 *x, size_t i, float32x4_t *lo, float32x4_t *hi)
 {
     int16x8_t c = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(x->code + i)));
@@ -131,6 +137,6 @@ static void quantise_u8_neon(uint8_t *to, const float *a, float lo, float by, si
     }
 }
 
-const struct simd_kernels simd_neon = {"neon",       dot_neon,      l2sq_neon,  dot_u8_neon,
+const struct simd_kernels simd_neon = {"neon",       dot_neon,      l2sq_neon,  dot_u8_neon,     dot_u8_many_neon,
                                        dot_q16_neon, l2sq_q16_neon, range_neon, quantise_u8_neon};
 #endif

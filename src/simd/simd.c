@@ -43,6 +43,12 @@ static int32_t dot_u8_c(const uint8_t *a, const uint8_t *b, size_t n)
     return s;
 }
 
+static void dot_u8_many_c(int32_t *to, const uint8_t *const *a, size_t count, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = dot_u8_c(a[i], b, n);
+}
+
 static inline float component(const struct simd_q16 *x, size_t i)
 {
     return x->lo + x->fine * (float)(x->code[i] * 256 + (x->rest ? x->rest[i] : 0));
@@ -85,9 +91,10 @@ static void quantise_u8_c(uint8_t *to, const float *a, float lo, float by, size_
     }
 }
 
-static const struct simd_kernels plain = {"c", dot_c, l2sq_c, dot_u8_c, dot_q16_c, l2sq_q16_c, range_c, quantise_u8_c};
+static const struct simd_kernels plain = {"c",       dot_c,      l2sq_c,  dot_u8_c,     dot_u8_many_c,
+                                          dot_q16_c, l2sq_q16_c, range_c, quantise_u8_c};
 
-struct simd_kernels simd = {"c", dot_c, l2sq_c, dot_u8_c, dot_q16_c, l2sq_q16_c, range_c, quantise_u8_c};
+struct simd_kernels simd = {"c", dot_c, l2sq_c, dot_u8_c, dot_u8_many_c, dot_q16_c, l2sq_q16_c, range_c, quantise_u8_c};
 
 static const struct simd_kernels *found[5] = {&plain};
 static int found_count = 1;

@@ -26,6 +26,8 @@ struct simd_kernels {
     /* sum of a[i] * (b[i] - 128), exact; n at most 65,536. What the hardware multiplies is unsigned by signed: add 128
      * times the sum of a for the product of two unsigned vectors. */
     int32_t (*dot_u8)(const uint8_t *a, const uint8_t *b, size_t n);
+    /* The same of one b with `count` others: to[i] is that of a[i] and b. */
+    void (*dot_u8_many)(int32_t *to, const uint8_t *const *a, size_t count, const uint8_t *b, size_t n);
     float (*dot_q16)(const float *a, const struct simd_q16 *x, size_t n);  /* sum of a[i] * x[i] */
     float (*l2sq_q16)(const float *a, const struct simd_q16 *x, size_t n); /* sum of (a[i] - x[i])^2 */
     void (*range_f32)(const float *a, size_t n, float *min, float *max);   /* n >= 1, all finite */

@@ -69,7 +69,9 @@ void vset_destroy(struct vset *s)
 
 const char *vset_quant_name(const struct vset *s)
 {
-    return "f32";
+    struct vec_stats st;
+    vec_stats(s->index, &st);
+    return st.config.quant == VEC_QUANT_NONE ? "f32" : "int8";
 }
 
 /* ---- struct type_ops ---- */
@@ -116,7 +118,7 @@ static uint8_t ops_rdb_type(const struct obj *o)
  *   string       model, empty: none
  *   by value:    the bytes of vec_save, to the end
  *   by reference: string uid, then what the index was made with, to say it when the file is missing:
- *                lengths dim, metric, kind, m, ef_construction */
+ *                lengths dim, metric, kind, m, ef_construction, quant */
 static void ops_save(const struct obj *o, struct rdb_out *to)
 {
     const struct vset *s = vset_of(o);
@@ -135,6 +137,7 @@ static void ops_save(const struct obj *o, struct rdb_out *to)
     rdb_put_len(to, (uint64_t)st.config.kind);
     rdb_put_len(to, st.config.m);
     rdb_put_len(to, st.config.ef_construction);
+    rdb_put_len(to, (uint64_t)st.config.quant);
 }
 
 static int load_reference(struct rdb_in *from, struct slice model, struct vset **out, struct err *err)
@@ -149,6 +152,7 @@ static int load_reference(struct rdb_in *from, struct slice model, struct vset *
                            .kind = (enum vec_kind)rdb_get_len(from)};
     c.m = (uint32_t)rdb_get_len(from);
     c.ef_construction = (uint32_t)rdb_get_len(from);
+    c.quant = (enum vec_quant)rdb_get_len(from);
     if (from->bad)
         return err_set(err, ERR_GENERIC, "a reference to a vector set's file that is cut short");
     return vset_create(out, &c, uid, model, err);

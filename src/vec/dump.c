@@ -2,7 +2,7 @@
  * 1 to count, so that free slots cost nothing.
  *
  *   offset  size  field (little-endian)
- *        0     8  magic "SKALDVS1"
+ *        0     8  magic "SKALDVS2"
  *        8     4  dim
  *       12     4  metric, kind, quant, 0
  *       16     8  m, ef_construction
@@ -11,8 +11,9 @@
  *       64     8  node_uid
  *       72     8  count, entry node (0: none)
  *       80        the nodes, each:
- *                   name length u32, attribute length u32, uid u64, norm f32, level u32,
- *                   name, attributes, dim floats,
+ *                   name length u32, attribute length u32, uid u64, norm f32, level u32 (its top bit: the rest of the
+ *                   precision follows the code), lo f32, step f32 (Q8, else 0),
+ *                   name, attributes, the code, the rest,
  *                   HNSW: for each level from 0: number of links u32, their nodes u32
  *     last     4  CRC32C of everything before
  */
@@ -21,11 +22,12 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "vec/code.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
 #include "vec/names.h"
 
-#define DUMP_MAGIC "SKALDVS1"
+#define DUMP_MAGIC "SKALDVS2"
 
 struct dump_head {
     char magic[8];
@@ -42,8 +44,10 @@ struct dump_node {
     uint64_t uid;
     float norm;
     uint32_t level;
+    float lo, step;
 };
-static_assert(sizeof(struct dump_node) == 24, "dump node");
+static_assert(sizeof(struct dump_node) == 32, "dump node");
+#define WITH_REST 0x80000000u
 
 /* ---- save ---- */
 
@@ -68,13 +72,17 @@ static bool save_node(const struct vec_index *v, uint32_t node, const uint32_t *
     if (!heap_get(v, m->name, &name) || !heap_get(v, atomic_load_explicit(&m->attr, memory_order_relaxed), &attr))
         return false;
     int level = NODE_LEVEL(vec_state(v, node));
+    struct coded c;
+    code_get(v, node, &c);
     struct dump_node d = {.name = (uint32_t)name.len,
                           .attr = (uint32_t)attr.len,
                           .uid = m->uid,
-                          .norm = vec_row(v, node)->norm,
-                          .level = (uint32_t)level};
+                          .norm = c.norm,
+                          .level = (uint32_t)level | (c.rest ? WITH_REST : 0),
+                          .lo = c.lo,
+                          .step = c.step};
     bool ok = buf_add(to, &d, sizeof d) && buf_add(to, name.p, name.len) && buf_add(to, attr.p, attr.len) &&
-              buf_add(to, vec_code(v, node), v->h.dim * sizeof(float));
+              buf_add(to, c.code, v->code_bytes) && (!c.rest || buf_add(to, c.rest, v->rest_bytes));
     for (int l = 0; ok && v->h.kind == VEC_HNSW && l <= level; l++)
         ok = save_links(v, node, l, number, to);
     return ok;
@@ -155,15 +163,23 @@ static int load_links(struct loader *l, uint32_t node, int level)
     return 0;
 }
 
-static int load_vector(struct loader *l, const struct dump_node *d, float *to)
+/* The vector in coded form, borrowed from what is read; `room` has dim floats, for the look at what it says. */
+static int load_vector(struct loader *l, const struct dump_node *d, struct coded *c, float *room)
 {
     struct vec_index *v = l->v;
-    if (!take_into(l, to, v->h.dim * sizeof *to))
+    *c = (struct coded){.norm = d->norm, .lo = d->lo, .step = d->step};
+    const char *code = take(l, v->code_bytes);
+    const char *rest = d->level & WITH_REST ? take(l, v->rest_bytes) : NULL;
+    if (!code || (d->level & WITH_REST && (!rest || !v->rest_bytes)))
         return BAD(l, "it ends within a vector");
-    double n = simd_norm_f32(to, v->h.dim);
+    c->code = code;
+    c->rest = (const int8_t *)rest;
+    code_sums(v, c);
+    code_decode(v, c, room);
+    double n = simd_norm_f32(room, v->h.dim);
     bool unit = v->h.metric == VEC_COSINE;
-    if (!simd_finite_f32(to, v->h.dim) || !isfinite(d->norm) || d->norm < 0 ||
-        (unit ? n != 0 && (n < 0.999 || n > 1.001) : d->norm != 1))
+    if (!simd_finite_f32(room, v->h.dim) || !isfinite(d->norm) || d->norm < 0 || !isfinite(d->lo) ||
+        !isfinite(d->step) || d->step < 0 || (unit ? n != 0 && (n < 0.999 || n > 1.001) : d->norm != 1))
         return BAD(l, "a vector is not one that was saved");
     return 0;
 }
@@ -172,21 +188,23 @@ static int load_node(struct loader *l, uint32_t number, float *x)
 {
     struct vec_index *v = l->v;
     struct dump_node d;
+    struct coded c;
     uint32_t node;
     if (!take_into(l, &d, sizeof d) || d.name < 1 || d.name > VEC_MAX_NAME || d.attr > VEC_MAX_ATTR ||
-        d.level >= (v->h.kind == VEC_HNSW ? VEC_MAX_LEVELS : 1))
+        (d.level & ~WITH_REST) >= (v->h.kind == VEC_HNSW ? VEC_MAX_LEVELS : 1))
         return BAD(l, "the head of node %" PRIu32 " makes no sense", number);
     struct slice name = slice_of(take(l, d.name), d.name), attr = slice_of(take(l, d.attr), d.attr);
     if (!name.p || !attr.p)
         return BAD(l, "it ends within a name");
-    int rc = load_vector(l, &d, x);
+    int rc = load_vector(l, &d, &c, x);
+    int level = (int)(d.level & ~WITH_REST);
     uint32_t hash = names_hash(v, name);
     if (rc == 0 && names_find(v, name, hash))
         rc = BAD(l, "two elements have the same name");
     if (rc == 0)
         rc = names_reserve(v, l->err);
     if (rc == 0)
-        rc = vec_add_node(v, name, hash, x, d.norm, attr, (int)d.level, &node, l->err);
+        rc = vec_add_node(v, name, hash, &c, attr, level, &node, l->err);
     if (rc < 0)
         return rc;
     assert(node == number);
@@ -194,11 +212,11 @@ static int load_node(struct loader *l, uint32_t number, float *x)
     space_touch(&v->space, AREA_META, node, m, sizeof *m);
     m->uid = d.uid;
     names_insert(v, node, hash);
-    atomic_store_explicit(&vec_row(v, node)->state, NODE_LIVE | d.level << 8, memory_order_release);
+    atomic_store_explicit(&vec_row(v, node)->state, NODE_LIVE | (uint32_t)level << 8, memory_order_release);
     atomic_store_explicit(&v->count, number, memory_order_release);
     v->h.with_attr += d.attr > 0;
-    for (int level = 0; rc == 0 && v->h.kind == VEC_HNSW && level <= (int)d.level; level++)
-        rc = load_links(l, node, level);
+    for (int at = 0; rc == 0 && v->h.kind == VEC_HNSW && at <= level; at++)
+        rc = load_links(l, node, at);
     return rc;
 }
 
@@ -222,7 +240,7 @@ static int load_head(struct loader *l, struct dump_head *h, const char *path)
     struct err why;
     if (!h->m || !h->ef_construction || !h->seed || vec_config_check(&c, &why) < 0)
         return BAD(l, "its configuration makes no sense");
-    if (h->count > (size_t)(l->end - l->p) / (sizeof(struct dump_node) + h->dim * sizeof(float)) || h->entry > h->count)
+    if (h->count > (size_t)(l->end - l->p) / (sizeof(struct dump_node) + h->dim) || h->entry > h->count)
         return BAD(l, "it is shorter than it says");
     return path ? vec_create_file(&l->v, path, &c, l->err) : vec_create(&l->v, &c, l->err);
 }

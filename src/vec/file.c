@@ -138,7 +138,8 @@ static int check_header(const struct vec_header *h, struct vec_config *c, struct
     if (!h->m || !h->ef_construction || !h->seed || vec_config_check(c, &why) < 0)
         return err_set(err, ERR_IO, "its configuration is damaged");
     uint64_t nodes = h->area[AREA_ROWS].used;
-    bool ok = nodes >= 1 && nodes <= UINT32_MAX && h->area[AREA_META].used == nodes && h->count < nodes &&
+    bool ok = nodes >= 1 && nodes <= VEC_MAX_NODE + UINT64_C(1) && h->area[AREA_META].used == nodes &&
+              h->area[AREA_REST].used == (h->quant == VEC_QUANT_Q8 ? nodes : 1) && h->count < nodes &&
               h->with_attr <= h->count && h->buckets + 1 == h->area[AREA_TABLE].used && ENTRY_NODE(h->entry) < nodes &&
               (h->entry >> 32) < VEC_MAX_LEVELS && h->free_head < nodes && h->limbo_head < nodes &&
               h->limbo_tail < nodes && h->upper_free < h->area[AREA_UPPER].used &&

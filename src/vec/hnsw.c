@@ -24,7 +24,9 @@ int hnsw_random_level(struct vec_index *v)
 
 static float between(const struct vec_index *v, uint32_t a, uint32_t b)
 {
-    return vec_distance(v, vec_code(v, a), vec_code(v, b));
+    struct probe p;
+    probe_node(v, &p, a);
+    return code_near(v, &p, b);
 }
 
 /* ---- one list ---- */
@@ -203,10 +205,11 @@ static void link_both(struct vec_index *v, uint32_t a, uint32_t b, int level)
 static uint32_t find_links(struct vec_index *v, struct searcher *s, uint32_t node, uint32_t avoid, int level,
                            struct cand *start)
 {
-    struct walk w = {.x = vec_code(v, node), .ef = v->h.ef_construction, .avoid = avoid, .twins = v->h.m / 2};
+    struct probe p;
+    probe_node(v, &p, node);
+    struct walk w = {.from = &p, .ef = v->h.ef_construction, .avoid = avoid, .twin_of = node, .twins = v->h.m / 2};
     hnsw_walk(v, s, &w, *start, level);
     searcher_forget(s);
-    queue_sort(&s->best);
     if (s->best.n)
         *start = s->best.a[0];
     uint32_t n = 0;
@@ -252,7 +255,9 @@ void hnsw_insert(struct vec_index *v, uint32_t node, uint32_t avoid)
     if (entry) {
         struct searcher *s = searcher_get(vec_top(v));
         int from = ENTRY_LEVEL(entry) < level ? ENTRY_LEVEL(entry) : level;
-        struct cand start = hnsw_descend(v, s, vec_code(v, node), entry, from);
+        struct probe p;
+        probe_node(v, &p, node);
+        struct cand start = hnsw_descend(v, s, &p, entry, from);
         for (int l = from; l >= 0; l--) {
             uint32_t any, n = find_links(v, s, node, avoid, l, &start);
             if (n == 0 && l == 0 && (any = any_node(v, node)))
@@ -320,7 +325,9 @@ static void refill(struct vec_index *v, uint32_t node, uint32_t gone, int level,
     if (!entry || ENTRY_LEVEL(entry) < level || degree(v, node, level) >= enough)
         return;
     struct searcher *s = searcher_get(vec_top(v));
-    struct cand start = hnsw_descend(v, s, vec_code(v, node), entry, level);
+    struct probe p;
+    probe_node(v, &p, node);
+    struct cand start = hnsw_descend(v, s, &p, entry, level);
     n = find_links(v, s, node, gone, level, &start);
     if (n < enough && ENTRY_NODE(entry) != node)
         n = find_from(v, s, node, gone, level, ENTRY_NODE(entry));

@@ -4,24 +4,27 @@
 #ifndef VEC_HNSW_H
 #define VEC_HNSW_H
 
+#include "vec/code.h"
 #include "vec/searcher.h"
 
 struct filter;
 
 /* What a walk should do besides finding the nearest. */
 struct walk {
-    const float *x;
+    const struct probe *from;
     uint32_t ef;
     uint32_t avoid;              /* a node that must not be among the results; 0: none */
-    uint32_t twins;              /* how many nodes with a vector equal to x may be met; 0: any number */
+    uint32_t twin_of;            /* not 0: a node; of the nodes with its very vector ... */
+    uint32_t twins;              /* ... this many may be met */
     const struct filter *filter; /* NULL: every node may be a result */
     uint32_t budget;             /* nodes the filter may judge */
     const atomic_bool *cancel;   /* or NULL */
 };
 
 /* Levels `from` down to `to` + 1, each followed greedily: the node to start from on level `to`, nearest so far. */
-struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const float *x, uint64_t entry, int to);
-/* The ef nearest matching nodes on a level, in s->best (a heap still). Marks what it visits: searcher_forget
+struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const struct probe *from, uint64_t entry,
+                         int to);
+/* The ef nearest matching nodes on a level, in s->best, nearest first. Marks what it visits: searcher_forget
  * afterwards. False: stopped by the budget before it was sure. */
 bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level);
 

@@ -5,12 +5,15 @@
 #include "vec/heap.h"
 #include "vec/hnsw.h"
 
+#define POOL_MOST      1024 /* the largest ef that is walked with one sorted list */
+#define PREFETCH_FIRST 256  /* bytes of a code asked for when its node is met; the rest when its turn is next */
+
 _Atomic uint32_t *hnsw_links(const struct vec_index *v, uint32_t node, int level, uint32_t *cap)
 {
     struct row *r = vec_row(v, node);
     if (level == 0) {
         *cap = v->m0;
-        return r->links;
+        return vec_links0(v, r);
     }
     uint32_t unit = r->upper;
     const struct area *a = &v->space.area[AREA_UPPER];
@@ -26,22 +29,23 @@ _Atomic uint32_t *hnsw_links(const struct vec_index *v, uint32_t node, int level
     return NULL;
 }
 
-static inline float distance_to(const struct vec_index *v, struct searcher *s, const float *x, uint32_t node)
+static inline float distance_to(const struct vec_index *v, struct searcher *s, const struct probe *from, uint32_t node)
 {
     s->distances++;
-    return vec_distance(v, x, vec_code(v, node));
+    return code_near(v, from, node);
 }
 
-struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const float *x, uint64_t entry, int to)
+struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const struct probe *from, uint64_t entry,
+                         int to)
 {
-    struct cand at = {distance_to(v, s, x, ENTRY_NODE(entry)), ENTRY_NODE(entry)};
+    struct cand at = {distance_to(v, s, from, ENTRY_NODE(entry)), ENTRY_NODE(entry)};
     for (int level = ENTRY_LEVEL(entry); level > to; level--)
         for (bool moved = true; moved;) {
             uint32_t cap, n;
             _Atomic uint32_t *l = hnsw_links(v, at.node, level, &cap);
             moved = false;
             for (uint32_t i = 0; l && i < cap && (n = hnsw_target(v, &l[i])); i++) {
-                float d = distance_to(v, s, x, n);
+                float d = distance_to(v, s, from, n);
                 if (d < at.d) {
                     at = (struct cand){d, n};
                     moved = true;
@@ -72,20 +76,48 @@ static inline void offer(const struct vec_index *v, struct searcher *s, const st
     queue_keep(&s->best, c, w->ef);
 }
 
-/* The unvisited neighbours of a node, their vectors on the way to the cache before the first is looked at. */
-static uint32_t fresh_links(const struct vec_index *v, struct searcher *s, uint32_t node, int level, uint32_t *to)
+#define LINE 64
+
+static inline void prefetch(const char *p, uint32_t from, uint32_t to)
 {
-    uint32_t cap, n, count = 0, top = s->marks_cap * 64;
+    for (uint32_t at = from; at < to; at += LINE)
+        __builtin_prefetch(p + at);
+}
+
+/* Neighbours that have not been visited. */
+struct fresh {
+    uint32_t n, node[2 * VEC_MAX_M];
+    const uint8_t *code[2 * VEC_MAX_M];
+    float d[2 * VEC_MAX_M];
+};
+
+/* Those of a node, their codes on the way to the cache before the first is looked at. */
+static void fresh_links(const struct vec_index *v, struct searcher *s, uint32_t node, int level, struct fresh *f)
+{
+    uint32_t cap, n, top = s->marks_cap * 64, known = vec_top(v);
     _Atomic uint32_t *l = hnsw_links(v, node, level, &cap);
-    for (uint32_t i = 0; l && i < cap && (n = hnsw_target(v, &l[i])); i++)
-        if (n < top && searcher_mark(s, n)) { /* nodes made after the search began may lie beyond the marks */
-            const char *p = (const char *)vec_code(v, n);
-            __builtin_prefetch(p);
-            __builtin_prefetch(p + 64);
-            __builtin_prefetch(p + 128);
-            to[count++] = n;
-        }
-    return count;
+    uint32_t bytes = v->code_bytes < PREFETCH_FIRST ? v->code_bytes : PREFETCH_FIRST;
+    f->n = 0;
+    top = top < known ? top : known; /* nodes made after the search began may lie beyond the marks */
+    for (uint32_t i = 0; l && i < cap; i++) {
+        n = atomic_load_explicit(&l[i], memory_order_acquire);
+        if (n >= top && !(n = hnsw_target(v, &l[i])))
+            break;
+        if (n == 0)
+            break;
+        if (n >= top || !searcher_mark(s, n))
+            continue;
+        const uint8_t *code = (const uint8_t *)(vec_row(v, n) + 1);
+        prefetch((const char *)code - sizeof(struct row), 0, (uint32_t)sizeof(struct row) + bytes);
+        f->node[f->n] = n;
+        f->code[f->n++] = code;
+    }
+}
+
+static void judge_fresh(const struct vec_index *v, struct searcher *s, const struct probe *from, struct fresh *f)
+{
+    s->distances += f->n;
+    code_near_many(v, from, f->code, f->n, f->d);
 }
 
 /* When a node is linked, equal vectors beyond the first few are stepped over: a crowd of them would fill the results,
@@ -93,16 +125,60 @@ static uint32_t fresh_links(const struct vec_index *v, struct searcher *s, uint3
 static inline bool one_twin_too_many(const struct vec_index *v, const struct walk *w, struct cand c, float self,
                                      uint32_t *twins)
 {
-    return w->twins && c.d == self && memcmp(vec_code(v, c.node), w->x, v->h.dim * sizeof *w->x) == 0 &&
-           ++*twins > w->twins;
+    if (!w->twin_of || c.d != self)
+        return false;
+    struct coded a, b;
+    code_get(v, c.node, &a);
+    code_get(v, w->twin_of, &b);
+    return code_same(&a, &b, v) && ++*twins > w->twins;
 }
 
-bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level)
+static inline bool stopped(const struct walk *w, uint32_t *steps)
 {
-    uint32_t fresh[2 * VEC_MAX_M], judged = 0, steps = 0, twins = 0;
-    float self = w->twins ? vec_distance(v, w->x, w->x) : 0;
-    s->open.n = s->best.n = 0;
-    searcher_mark(s, start.node);
+    return w->cancel && ++*steps % 64 == 0 && atomic_load_explicit(w->cancel, memory_order_relaxed);
+}
+
+/* Results and what is still to be walked are one list, nearest first, with a mark on what has been walked: up to a
+ * thousand entries, moving them is cheaper than two heaps. */
+static void walk_pool(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level)
+{
+    struct fresh f;
+    struct pool *pool = &s->pool;
+    uint32_t steps = 0, twins = 0, next = 0, most = w->ef + (w->avoid != 0);
+    float self = w->twin_of ? code_near(v, w->from, w->twin_of) : 0;
+    pool_clear(pool, most);
+    pool_add(pool, pool_key(start), most);
+    while (next < pool->n && !stopped(w, &steps)) {
+        uint32_t first = next + 1;
+        fresh_links(v, s, pool_cand(pool->a[next]).node, level, &f);
+        pool->a[next] |= POOL_WALKED;
+        judge_fresh(v, s, w->from, &f);
+        for (uint32_t i = 0; i < f.n; i++) {
+            struct cand c = {f.d[i], f.node[i]};
+            uint64_t key = pool_key(c);
+            if ((pool->n == most && key >= pool->a[most - 1]) || one_twin_too_many(v, w, c, self, &twins))
+                continue;
+            uint32_t at = pool_add(pool, key, most);
+            first = at < first ? at : first;
+        }
+        for (next = first; next < pool->n && (pool->a[next] & POOL_WALKED); next++) {
+        }
+        if (next < pool->n)
+            prefetch((const char *)vec_row(v, pool_cand(pool->a[next]).node), v->links_at, v->links_at + v->m0 * 4);
+    }
+    for (uint32_t i = 0; i < pool->n && s->best.n < w->ef; i++) {
+        struct cand c = pool_cand(pool->a[i]);
+        if (c.node != w->avoid)
+            queue_append(&s->best, c);
+    }
+}
+
+static bool walk_heaps(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start,
+                       int level)
+{
+    struct fresh fresh;
+    uint32_t judged = 0, steps = 0, twins = 0;
+    float self = w->twin_of ? code_near(v, w->from, w->twin_of) : 0;
     queue_push(&s->open, start);
     offer(v, s, w, start, &judged);
     while (s->open.n) {
@@ -111,11 +187,12 @@ bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk 
             return true;
         if (w->filter && judged >= w->budget)
             return false;
-        if (w->cancel && ++steps % 64 == 0 && atomic_load_explicit(w->cancel, memory_order_relaxed))
+        if (stopped(w, &steps))
             return false;
-        uint32_t n = fresh_links(v, s, c.node, level, fresh);
-        for (uint32_t i = 0; i < n; i++) {
-            struct cand f = {distance_to(v, s, w->x, fresh[i]), fresh[i]};
+        fresh_links(v, s, c.node, level, &fresh);
+        judge_fresh(v, s, w->from, &fresh);
+        for (uint32_t i = 0; i < fresh.n; i++) {
+            struct cand f = {fresh.d[i], fresh.node[i]};
             if ((s->best.n == w->ef && !cand_before(f, s->best.a[0])) || one_twin_too_many(v, w, f, self, &twins))
                 continue;
             queue_push(&s->open, f);
@@ -123,4 +200,17 @@ bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk 
         }
     }
     return true;
+}
+
+bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level)
+{
+    s->open.n = s->best.n = 0;
+    searcher_mark(s, start.node);
+    if (!w->filter && w->ef <= POOL_MOST) {
+        walk_pool(v, s, w, start, level);
+        return true;
+    }
+    bool sure = walk_heaps(v, s, w, start, level);
+    queue_sort(&s->best);
+    return sure;
 }

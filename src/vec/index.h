@@ -13,15 +13,16 @@
 #include "vec/vec.h"
 
 #define VEC_MAGIC      "SKALDVEC"
-#define VEC_VERSION    1
+#define VEC_VERSION    2
 #define VEC_BYTE_ORDER 0x01020304u
 #define HEAP_CLASSES   64
+#define VEC_MAX_NODE   0x7ffffffe /* a walk keeps a mark in the top bit of a number */
 
 /* ---- the header ---------------------------------------------------------------------------------------------- *
  *
  *   offset  size  field
  *        0     8  magic           "SKALDVEC"
- *        8     4  version         1
+ *        8     4  version         2
  *       12     4  byte_order      0x01020304
  *       16     8  uid             random, the same for the life of the file; also seeds the name hash
  *       24     8  epoch           checkpoints so far; header (epoch & 1) of the two holds it
@@ -35,8 +36,8 @@
  *      176    24  heap: limbo_head, limbo_tail, limbo_count
  *      200   512  heap: heads of the free lists by size class
  *      712     8  file_size
- *      720  1400  areas           5 x 280: unit, shift, used, chunks, extents
- *     2120  1972  zero
+ *      720  1680  areas           6 x 280: unit, shift, used, chunks, extents
+ *     2400  1692  zero
  *     4092     4  crc             CRC32C of the 4092 bytes before it
  */
 struct vec_header {
@@ -54,7 +55,7 @@ struct vec_header {
     uint64_t heap_free[HEAP_CLASSES];
     uint64_t file_size;
     struct area_desc area[AREA_COUNT];
-    char zero[1972];
+    char zero[1692];
     uint32_t crc;
 };
 static_assert(sizeof(struct area_desc) == 280, "the area description is 280 bytes");
@@ -73,17 +74,23 @@ static_assert(offsetof(struct vec_header, crc) == 4092 && sizeof(struct vec_head
  *   0  4  state   low byte: NODE_FREE, NODE_LIVE or NODE_DEAD; next byte: level
  *   4  4  upper   AREA_UPPER unit of level 1; 0 on level 0
  *   8  4  norm    length taken out of the vector (COSINE), else 1
- *  12  4  zero
- *  16  4 * 2m     level-0 links, compact, the rest 0; none when kind is FLAT
- *  next multiple of 64: dim floats; the row ends at a multiple of 64 */
+ *  12  8  lo, step   Q8: component i is lo + step * code[i]; else 0
+ *  20  8  sum, sum2  Q8: of the bytes of the code, of their squares
+ *  28  4  flags   ROW_REST: AREA_REST has the rest of the precision, else it is zero; ROW_REST_ROOM: once it had
+ *  32     the code: dim floats, or dim bytes
+ *  next multiple of 4: 2m level-0 links, compact, the rest 0; none when kind is FLAT
+ *  the row ends at a multiple of 32.
+ * AREA_REST, one per node, same number: Q8 only, dim signed bytes. */
 struct row {
     _Atomic uint32_t state;
     uint32_t upper;
     float norm;
-    uint32_t zero;
-    _Atomic uint32_t links[];
+    float lo, step;
+    uint32_t sum, sum2;
+    uint32_t flags;
 };
-static_assert(sizeof(struct row) == 16, "row head");
+static_assert(sizeof(struct row) == 32, "row head");
+enum { ROW_REST = 1, ROW_REST_ROOM = 2 };
 enum { NODE_FREE, NODE_LIVE, NODE_DEAD, NODE_LEAVING }; /* LEAVING: alive, its successor of the same name is entering */
 
 /* AREA_META, 32 bytes, one per node, same number. */
@@ -138,7 +145,9 @@ struct vec_index {
     _Atomic uint32_t top; /* node numbers given out are below this */
     atomic_bool damaged;  /* a number in the file pointed nowhere: every call says so from then on */
     uint32_t m0;          /* links on level 0 */
-    uint32_t code_at;     /* where the vector begins in a row */
+    uint32_t code_bytes;  /* of a row, after its head */
+    uint32_t rest_bytes;  /* of AREA_REST; 0: none */
+    uint32_t links_at;    /* where the level-0 links begin in a row */
     double level_scale;   /* 1 / ln m */
     struct rng rng;
     struct limbo node_limbo, heap_limbo;
@@ -167,9 +176,9 @@ static inline struct upper *vec_upper(const struct vec_index *v, uint32_t unit)
 {
     return space_at(&v->space.area[AREA_UPPER], unit);
 }
-static inline const float *vec_code(const struct vec_index *v, uint32_t node)
+static inline _Atomic uint32_t *vec_links0(const struct vec_index *v, struct row *r)
 {
-    return (const float *)((const char *)vec_row(v, node) + v->code_at);
+    return (_Atomic uint32_t *)(void *)((char *)r + v->links_at);
 }
 static inline uint32_t vec_state(const struct vec_index *v, uint32_t node)
 {
@@ -216,8 +225,9 @@ void vec_free(struct vec_index *v);
 /* Nodes: their numbers come from the free list or from the end. */
 void vec_node_retire(struct vec_index *v, uint32_t node);
 void vec_reclaim(struct vec_index *v, int most); /* moves what no reader can see any more to the free lists */
-int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const float *stored, float norm,
-                 struct slice attr, int level, uint32_t *node, struct err *err);
+struct coded;
+int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const struct coded *c, struct slice attr,
+                 int level, uint32_t *node, struct err *err);
 
 /* Limbo marks. */
 void limbo_push(struct limbo *l, uint64_t mark, uint32_t count);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "vec/epoch.h"
+#include "vec/code.h"
 #include "vec/filter.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
@@ -33,7 +34,7 @@ static int check_query(const struct vec_index *v, const struct vec_query *q, str
 }
 
 /* Compares with every living element. */
-static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const float *x)
+static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p)
 {
     s->best.n = 0;
     uint32_t top = vec_top(v);
@@ -43,41 +44,51 @@ static void scan(const struct vec_index *v, struct searcher *s, const struct vec
         if (!vec_alive(v, n) || (q->filter && !hnsw_matches(v, s, q->filter, n)))
             continue;
         s->distances++;
-        queue_keep(&s->best, (struct cand){vec_distance(v, x, vec_code(v, n)), n}, q->k);
+        queue_keep(&s->best, (struct cand){code_exact(v, p, n), n}, q->k);
     }
+    queue_sort(&s->best);
 }
 
-static void walk(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const float *x,
+/* A walk judges by codes. The first of what it found are judged again by all that is known of them; an error of a code
+ * is far smaller than what lies between the k-th and the last of these. */
+static void rank_again(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p)
+{
+    uint64_t enough = 2 * (uint64_t)q->k + 16;
+    if (code_is_exact(v))
+        return;
+    s->best.n = s->best.n < enough ? s->best.n : (uint32_t)enough;
+    for (uint32_t i = 0; i < s->best.n; i++)
+        s->best.a[i].d = code_exact(v, p, s->best.a[i].node);
+    queue_sort(&s->best);
+}
+
+static void walk(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
                  uint64_t entry)
 {
     uint32_t ef = q->ef ? q->ef : 100;
     uint64_t budget = q->filter_ef ? q->filter_ef : (uint64_t)q->k * 100;
-    struct walk w = {.x = x,
+    struct walk w = {.from = p,
                      .ef = ef > q->k ? ef : q->k,
                      .filter = q->filter,
                      .budget = budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget,
                      .cancel = q->cancel};
-    bool sure = hnsw_walk(v, s, &w, hnsw_descend(v, s, x, entry, 0), 0);
+    bool sure = hnsw_walk(v, s, &w, hnsw_descend(v, s, p, entry, 0), 0);
     searcher_forget(s);
     if (!sure && !q->walk_only && s->best.n / 2 < q->k)
-        scan(v, s, q, x);
+        scan(v, s, q, p);
+    else
+        rank_again(v, s, q, p);
 }
 
 static void gather(const struct vec_index *v, struct searcher *s, const struct vec_query *q)
 {
-    const float *x = q->x;
-    if (v->h.metric == VEC_COSINE) {
-        float *to = searcher_query(s, q->dim);
-        double n = simd_norm_f32(q->x, q->dim);
-        simd_scale_f32(to, q->x, n > 0 ? 1 / n : 0, q->dim);
-        x = to;
-    }
+    struct probe p;
+    probe_query(v, &p, q->x, searcher_query(s, q->dim));
     uint64_t entry = atomic_load_explicit(&v->entry, memory_order_acquire);
     if (!entry || q->exact || vec_count(v) < SCAN_BELOW || ENTRY_NODE(entry) >= vec_top(v))
-        scan(v, s, q, x);
+        scan(v, s, q, &p);
     else
-        walk(v, s, q, x, entry);
-    queue_sort(&s->best);
+        walk(v, s, q, &p, entry);
 }
 
 static bool within(const struct vec_index *v, const struct vec_query *q, double score)

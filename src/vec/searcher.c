@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -27,13 +28,19 @@ static void sift_down(struct queue *q, uint32_t i, struct cand c)
     q->a[i] = c;
 }
 
-void queue_push(struct queue *q, struct cand c)
+void queue_append(struct queue *q, struct cand c)
 {
     if (q->n == q->cap) {
         q->cap = q->cap ? q->cap * 2 : 256;
         q->a = mem_realloc(q->a, q->cap * sizeof *q->a);
     }
-    uint32_t i = q->n++;
+    q->a[q->n++] = c;
+}
+
+void queue_push(struct queue *q, struct cand c)
+{
+    uint32_t i = q->n;
+    queue_append(q, c);
     for (; i && above(q, c, q->a[(i - 1) / 2]); i = (i - 1) / 2)
         q->a[i] = q->a[(i - 1) / 2];
     q->a[i] = c;
@@ -53,6 +60,16 @@ void queue_keep(struct queue *q, struct cand c, uint32_t most)
         queue_push(q, c);
     else if (cand_before(c, q->a[0]))
         sift_down(q, 0, c);
+}
+
+void pool_clear(struct pool *p, uint32_t most)
+{
+    if (most > p->cap) {
+        mem_free(p->a);
+        p->a = mem_alloc(most * sizeof *p->a);
+        p->cap = most;
+    }
+    p->n = 0;
 }
 
 static int nearer(const void *x, const void *y)
@@ -77,6 +94,7 @@ static void destroy(void *arg)
     mem_free(s->touched);
     mem_free(s->open.a);
     mem_free(s->best.a);
+    mem_free(s->pool.a);
     mem_free(s->query);
     buf_release(&s->text);
     mem_free(s);
@@ -125,7 +143,7 @@ struct searcher *searcher_get(uint32_t top)
 float *searcher_query(struct searcher *s, uint32_t dim)
 {
     if (dim > s->query_cap) {
-        s->query = mem_realloc(s->query, dim * sizeof *s->query);
+        s->query = mem_realloc(s->query, dim * (sizeof *s->query + 1));
         s->query_cap = dim;
     }
     return s->query;

@@ -3,6 +3,8 @@
 #ifndef VEC_SEARCHER_H
 #define VEC_SEARCHER_H
 
+#include <string.h>
+
 #include "base/buf.h"
 #include "vec/index.h"
 
@@ -28,7 +30,49 @@ void queue_push(struct queue *q, struct cand c);
 struct cand queue_pop(struct queue *q);
 /* Pushes into a far_first queue of at most `most`; when full, c replaces the worst or is dropped. */
 void queue_keep(struct queue *q, struct cand c, uint32_t most);
-void queue_sort(struct queue *q); /* ends being a heap: a[0..n) nearest first */
+void queue_append(struct queue *q, struct cand c); /* a list, no heap */
+void queue_sort(struct queue *q);                  /* ends being a heap: a[0..n) nearest first */
+
+/* The list of a walk, nearest first: a distance, a node and whether it has been walked, in one number each that sorts
+ * as they do. */
+struct pool {
+    uint64_t *a;
+    uint32_t n, cap;
+};
+#define POOL_WALKED 1u
+
+static inline uint64_t pool_key(struct cand c)
+{
+    uint32_t bits;
+    memcpy(&bits, &c.d, sizeof bits);
+    bits ^= bits >> 31 ? UINT32_MAX : 0x80000000u; /* floats in their order as unsigned numbers */
+    return (uint64_t)bits << 32 | (uint64_t)c.node << 1;
+}
+static inline struct cand pool_cand(uint64_t key)
+{
+    struct cand c = {.node = (uint32_t)key >> 1};
+    uint32_t bits = (uint32_t)(key >> 32);
+    bits ^= bits >> 31 ? 0x80000000u : UINT32_MAX;
+    memcpy(&c.d, &bits, sizeof bits);
+    return c;
+}
+
+void pool_clear(struct pool *p, uint32_t most); /* room for `most` */
+/* Into a pool of at most `most`; the last goes when it is full (key must then be smaller). Returns where it is now. */
+static inline uint32_t pool_add(struct pool *p, uint64_t key, uint32_t most)
+{
+    const uint64_t *at = p->a;
+    for (uint32_t n = p->n; n > 0;) { /* no branch to guess wrong */
+        uint32_t half = n / 2;
+        at += at[half] < key ? n - half : 0;
+        n = half;
+    }
+    uint32_t i = (uint32_t)(at - p->a);
+    p->n += p->n < most;
+    memmove(p->a + i + 1, p->a + i, (p->n - 1 - i) * sizeof *p->a);
+    p->a[i] = key;
+    return i;
+}
 
 struct searcher {
     uint64_t *marks; /* a bit per node */
@@ -36,6 +80,7 @@ struct searcher {
     uint32_t *touched; /* the words of marks that are not zero */
     uint32_t touched_n;
     struct queue open, best;
+    struct pool pool;
     float *query;
     uint32_t query_cap;
     struct buf text; /* unescaped attribute texts */
@@ -44,7 +89,7 @@ struct searcher {
 
 /* The calling thread's, ready for nodes below top. any */
 struct searcher *searcher_get(uint32_t top);
-float *searcher_query(struct searcher *s, uint32_t dim); /* room for dim floats */
+float *searcher_query(struct searcher *s, uint32_t dim); /* room for dim floats and dim bytes */
 void searcher_forget(struct searcher *s);                /* clears the marks, at the cost of what was marked */
 
 /* True the first time. */

@@ -26,11 +26,12 @@
 #define SPACE_MAX    (UINT64_C(1) << 46) /* bytes of an area */
 
 enum area_id {
-    AREA_ROWS,  /* what a walk touches: level-0 links and the vector (or its code) */
+    AREA_ROWS,  /* what a walk touches: the vector's code and its level-0 links */
     AREA_META,  /* what a result or an insert touches: name, attributes, hash chain */
     AREA_UPPER, /* links of one node on one upper level */
     AREA_TABLE, /* heads of the hash chains, names to nodes */
     AREA_HEAP,  /* the bytes of names and attributes */
+    AREA_REST,  /* the rest of a vector's precision, for ranking the last candidates again */
     AREA_COUNT
 };
 
@@ -91,6 +92,10 @@ int space_map(struct space *s, const struct area_desc desc[AREA_COUNT], struct e
 
 /* Room for `n` units after `used` (used stays): chunks are added as needed. ERR_OOM, ERR_IO. */
 int space_reserve(struct space *s, enum area_id id, uint64_t n, struct err *err);
+
+/* `bytes` more of an area are in use whose use cannot be seen from `used`: AREA_REST is written to for some units only.
+ */
+void space_count(struct space *s, enum area_id id, size_t bytes);
 
 /* Must come before every write to [p, p + n), which lies in unit u of the area. */
 void space_dirty(struct space *s, enum area_id id, const void *p, size_t n, uint64_t u);

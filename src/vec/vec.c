@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "vec/code.h"
 #include "vec/epoch.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
@@ -25,7 +26,7 @@ int vec_config_check(struct vec_config *c, struct err *err)
         return err_set(err, ERR_INVALID, "M must be between %d and %d", VEC_MIN_M, VEC_MAX_M);
     if (c->ef_construction > VEC_MAX_EF)
         return err_set(err, ERR_INVALID, "EF must be between 1 and %d", VEC_MAX_EF);
-    if ((unsigned)c->metric > VEC_IP || (unsigned)c->kind > VEC_FLAT || (unsigned)c->quant > VEC_QUANT_NONE)
+    if ((unsigned)c->metric > VEC_IP || (unsigned)c->kind > VEC_FLAT || (unsigned)c->quant > VEC_QUANT_Q8)
         return err_set(err, ERR_INVALID, "unknown metric, kind or quantisation of a vector index");
     while (!c->seed)
         rng_secure(&c->seed, sizeof c->seed);
@@ -35,7 +36,9 @@ int vec_config_check(struct vec_config *c, struct err *err)
 void vec_derive(struct vec_index *v)
 {
     v->m0 = v->h.kind == VEC_FLAT ? 0 : 2 * v->h.m;
-    v->code_at = (uint32_t)((sizeof(struct row) + v->m0 * 4 + 63) / 64 * 64);
+    struct vec_config c = {.dim = v->h.dim, .quant = v->h.quant};
+    code_sizes(&c, &v->code_bytes, &v->rest_bytes);
+    v->links_at = ((uint32_t)sizeof(struct row) + v->code_bytes + 3) / 4 * 4;
     v->level_scale = 1 / log(v->h.m);
 }
 
@@ -59,11 +62,12 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
     rng_seed(&v->rng, c->seed);
     vec_derive(v);
     uint32_t unit[AREA_COUNT] = {
-        [AREA_ROWS] = (v->code_at + c->dim * 4 + 63) / 64 * 64,
+        [AREA_ROWS] = (v->links_at + v->m0 * 4 + 31) / 32 * 32,
         [AREA_META] = sizeof(struct meta),
         [AREA_UPPER] = sizeof(struct upper) + 4 * c->m,
         [AREA_TABLE] = 4,
         [AREA_HEAP] = 16,
+        [AREA_REST] = v->rest_bytes ? v->rest_bytes : 1,
     };
     space_init(&v->space, fd, file_size, unit);
     return v;
@@ -227,16 +231,19 @@ static int take_number(struct vec_index *v, uint32_t *node, struct err *err)
         v->h.free_count--;
         return 0;
     }
-    if (top == UINT32_MAX)
-        return err_set(err, ERR_OOM, "a vector index holds at most %" PRIu32 " elements", UINT32_MAX - 1);
+    if (top > VEC_MAX_NODE)
+        return err_set(err, ERR_OOM, "a vector index holds at most %d elements", VEC_MAX_NODE);
     int rc = space_reserve(&v->space, AREA_ROWS, 1, err);
     if (rc == 0)
         rc = space_reserve(&v->space, AREA_META, 1, err);
+    if (rc == 0 && v->rest_bytes)
+        rc = space_reserve(&v->space, AREA_REST, 1, err);
     if (rc < 0)
         return rc;
     *node = top;
     v->space.area[AREA_ROWS].d.used++;
     v->space.area[AREA_META].d.used++;
+    v->space.area[AREA_REST].d.used += v->rest_bytes > 0;
     atomic_store_explicit(&v->top, top + 1, memory_order_release);
     return 0;
 }
@@ -287,20 +294,20 @@ static int take_uppers(struct vec_index *v, uint32_t node, int level, uint32_t *
     return 0;
 }
 
-static void fill_row(struct vec_index *v, uint32_t node, uint32_t upper, const float *stored, float norm)
+static void fill_row(struct vec_index *v, uint32_t node, uint32_t upper, const struct coded *c)
 {
     struct row *r = vec_row(v, node);
+    _Atomic uint32_t *links = vec_links0(v, r);
     space_touch(&v->space, AREA_ROWS, node, r, v->space.area[AREA_ROWS].unit);
     r->upper = upper;
-    r->norm = norm;
     for (uint32_t i = 0; i < v->m0; i++)
-        atomic_store_explicit(&r->links[i], 0, memory_order_relaxed);
-    memcpy((char *)r + v->code_at, stored, v->h.dim * sizeof *stored);
+        atomic_store_explicit(&links[i], 0, memory_order_relaxed);
+    code_put(v, node, c);
 }
 
 /* A complete node, not alive yet, not linked to and not among the names. On error nothing has changed. */
-int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const float *stored, float norm,
-                 struct slice attr, int level, uint32_t *node, struct err *err)
+int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const struct coded *c, struct slice attr,
+                 int level, uint32_t *node, struct err *err)
 {
     struct err why;
     err = err ? err : &why;
@@ -329,7 +336,7 @@ int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const fl
     atomic_store_explicit(&m->attr, attr_ref, memory_order_release);
     m->hash = hash;
     m->uid = ++v->h.node_uid;
-    fill_row(v, *node, upper, stored, norm);
+    fill_row(v, *node, upper, c);
     return 0;
 }
 
@@ -348,20 +355,6 @@ static int check_input(const struct vec_index *v, struct slice name, const float
     if (!simd_finite_f32(x, dim))
         return err_set(err, ERR_INVALID, "a vector holds finite numbers only, no NaN and no infinity");
     return vec_check(v, err);
-}
-
-static float *normalised(const struct vec_index *v, const float *x, float *norm)
-{
-    float *to = mem_alloc(v->h.dim * sizeof *to);
-    *norm = 1;
-    if (v->h.metric != VEC_COSINE) {
-        memcpy(to, x, v->h.dim * sizeof *to);
-        return to;
-    }
-    double n = simd_norm_f32(x, v->h.dim);
-    *norm = n > FLT_MAX ? FLT_MAX : (float)n;
-    simd_scale_f32(to, x, n > 0 ? 1 / n : 0, v->h.dim);
-    return to;
 }
 
 static void count_add(_Atomic uint64_t *c, int64_t by)
@@ -393,24 +386,25 @@ static int replace_attr(struct vec_index *v, uint32_t node, struct slice attr, s
     return 0;
 }
 
-static bool same_vector(const struct vec_index *v, uint32_t node, const float *stored, float norm)
+static bool same_vector(const struct vec_index *v, uint32_t node, const struct coded *c)
 {
-    return vec_row(v, node)->norm == norm && memcmp(vec_code(v, node), stored, v->h.dim * sizeof *stored) == 0;
+    struct coded has;
+    code_get(v, node, &has);
+    return code_same(&has, c, v);
 }
 
 /* The new node enters before the old one leaves, so that the element can be found at every moment. */
-static int put(struct vec_index *v, struct slice name, const float *stored, float norm, struct slice attr,
-               struct err *err)
+static int put(struct vec_index *v, struct slice name, const struct coded *c, struct slice attr, struct err *err)
 {
     uint32_t hash = names_hash(v, name), old = names_find(v, name, hash), node;
-    if (old && same_vector(v, old, stored, norm))
+    if (old && same_vector(v, old, c))
         return attr.p ? replace_attr(v, old, attr, err) : vec_check(v, err);
     if (old && !attr.p && !heap_get(v, atomic_load_explicit(&vec_meta(v, old)->attr, memory_order_relaxed), &attr))
         return vec_check(v, err);
     int level = v->h.kind == VEC_HNSW ? hnsw_random_level(v) : 0;
     int rc = old ? 0 : names_reserve(v, err);
     if (rc == 0)
-        rc = vec_add_node(v, name, hash, stored, norm, attr, level, &node, err);
+        rc = vec_add_node(v, name, hash, c, attr, level, &node, err);
     if (rc < 0)
         return rc;
     if (old)
@@ -438,9 +432,11 @@ int vec_add(struct vec_index *v, struct slice name, const float *x, uint32_t dim
     if (rc < 0)
         return rc;
     vec_reclaim(v, RECLAIM_STEP);
-    float norm, *stored = normalised(v, x, &norm);
-    rc = put(v, name, stored, norm, attr, err);
-    mem_free(stored);
+    struct coded c;
+    void *room = mem_alloc(v->code_bytes + v->rest_bytes);
+    code_encode(v, x, &c, room);
+    rc = put(v, name, &c, attr, err);
+    mem_free(room);
     if (rc >= 0 && vec_damaged(v))
         return vec_check(v, err);
     return rc;
@@ -491,23 +487,24 @@ int vec_set_attr(struct vec_index *v, struct slice name, struct slice attr, stru
     return rc < 0 ? rc : 1;
 }
 
-bool vec_get_raw(const struct vec_index *v, struct slice name, const float **stored, float *norm)
+bool vec_get_raw(const struct vec_index *v, struct slice name, float *to, float *norm)
 {
     uint32_t node = find(v, name);
+    struct coded c;
     if (!node)
         return false;
-    *stored = vec_code(v, node);
-    *norm = vec_row(v, node)->norm;
+    code_get(v, node, &c);
+    code_decode(v, &c, to);
+    *norm = c.norm;
     return true;
 }
 
 bool vec_get_vector(const struct vec_index *v, struct slice name, float *to)
 {
-    const float *stored;
     float norm;
-    if (!vec_get_raw(v, name, &stored, &norm))
+    if (!vec_get_raw(v, name, to, &norm))
         return false;
-    simd_scale_f32(to, stored, norm, v->h.dim);
+    simd_scale_f32(to, to, (double)norm, v->h.dim);
     return true;
 }
 
@@ -543,6 +540,8 @@ bool vec_links(const struct vec_index *v, struct slice name, int *levels,
     if (!node)
         return false;
     int level = NODE_LEVEL(vec_state(v, node));
+    struct probe p;
+    probe_node(v, &p, node);
     if (levels)
         *levels = level + 1;
     for (; level >= 0; level--) {
@@ -550,7 +549,7 @@ bool vec_links(const struct vec_index *v, struct slice name, int *levels,
         for (uint32_t i = 0; l && i < cap && (to = hnsw_target(v, &l[i])); i++) {
             struct slice s;
             if (heap_get(v, vec_meta(v, to)->name, &s))
-                visit(arg, level, s, vec_score(v, vec_distance(v, vec_code(v, node), vec_code(v, to))));
+                visit(arg, level, s, vec_score(v, code_near(v, &p, to)));
         }
     }
     return true;

@@ -34,7 +34,10 @@
 
 enum vec_metric { VEC_COSINE, VEC_L2, VEC_IP };
 enum vec_kind { VEC_HNSW, VEC_FLAT };
-enum vec_quant { VEC_QUANT_NONE }; /* what the rows hold; a place for codes */
+/* What the graph is walked on. NONE: the floats. Q8: a byte a component with a scale per vector; a second byte, kept
+ * apart, ranks the last candidates again, so a vector is known to 16 bits of its own range (whole numbers that span at
+ * most 255: exactly). */
+enum vec_quant { VEC_QUANT_NONE, VEC_QUANT_Q8 };
 
 struct vec_config {
     uint32_t dim; /* 1..VEC_MAX_DIM; the only field without a default: {.dim = n} is a valid config */
@@ -82,11 +85,11 @@ bool vec_contains(const struct vec_index *v, struct slice name); /* loop */
 bool vec_get_attr(const struct vec_index *v, struct slice name, struct slice *attr); /* loop */
 /* 1 set, 0 no such element, or negative. Empty attr removes. */
 int vec_set_attr(struct vec_index *v, struct slice name, struct slice attr, struct err *err); /* loop */
-/* The vector as it was given (COSINE keeps the length beside the normalised vector: equal up to float rounding).
- * `to` has room for vec_dim floats. */
+/* The vector as it was given, up to float rounding (COSINE keeps the length beside the normalised vector) and, with
+ * codes, up to 1/130,000 of its range. `to` has room for vec_dim floats. */
 bool vec_get_vector(const struct vec_index *v, struct slice name, float *to); /* loop */
-/* What is stored: borrowed until the next change; *norm is the length taken out (1 unless COSINE). */
-bool vec_get_raw(const struct vec_index *v, struct slice name, const float **stored, float *norm); /* loop */
+/* The same without the length, which is *norm (1 unless COSINE). */
+bool vec_get_raw(const struct vec_index *v, struct slice name, float *to, float *norm); /* loop */
 
 /* Walks all elements: *cursor starts at 0; false at the end. An element that is there from the first call to the last
  * without being updated is given exactly once. The slices are borrowed until the next change. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
+#include "vec/code.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
 #include "vec/names.h"
@@ -90,11 +91,18 @@ static int claim_uppers(struct verifier *w, uint32_t node, int level)
 
 static int check_vector(struct verifier *w, uint32_t node)
 {
-    const float *x = vec_code(w->v, node);
-    double n = simd_norm_f32(x, w->v->h.dim);
-    if (!simd_finite_f32(x, w->v->h.dim) || (w->v->h.metric == VEC_COSINE && n != 0 && (n < 0.999 || n > 1.001)))
-        return BAD(w, "the vector of node %" PRIu32 " is not one that was stored", node);
-    return 0;
+    const struct vec_index *v = w->v;
+    struct coded c, sums;
+    float *x = mem_alloc(v->h.dim * sizeof *x);
+    code_get(v, node, &c);
+    code_decode(v, &c, x);
+    sums = c;
+    code_sums(v, &sums);
+    double n = simd_norm_f32(x, v->h.dim);
+    bool ok = simd_finite_f32(x, v->h.dim) && sums.sum == c.sum && sums.sum2 == c.sum2 &&
+              (v->h.metric != VEC_COSINE || n == 0 || (n > 0.999 && n < 1.001));
+    mem_free(x);
+    return ok ? 0 : BAD(w, "the vector of node %" PRIu32 " is not one that was stored", node);
 }
 
 static int check_node(struct verifier *w, uint32_t node)

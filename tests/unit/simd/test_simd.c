@@ -133,6 +133,11 @@ static void codes_of_every_length(void **state)
                 sum += end[(ptrdiff_t)i - (ptrdiff_t)n] * (b[i] - 128);
             assert_int_equal(k->dot_u8(end - n, b, n), sum);
             assert_int_equal(k->dot_u8(b, end - n, n), simd_level(0)->dot_u8(b, end - n, n));
+            const uint8_t *rows[7] = {end - n, b, end - n, b, b, end - n, b};
+            int32_t got[7];
+            k->dot_u8_many(got, rows, n % 8, b, n);
+            for (size_t i = 0; i < n % 8; i++)
+                assert_int_equal(got[i], simd_level(0)->dot_u8(rows[i], b, n));
             struct simd_q16 x = {.code = end - n, .rest = n % 3 ? rest : NULL, .lo = -0.5f, .fine = 1.5e-5f};
             check_codes(k, f, &x, n);
         }

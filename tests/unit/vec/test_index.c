@@ -283,7 +283,7 @@ static void walks_over_elements(void **state)
     struct rng r;
     char t[16];
     float x[4], norm;
-    const float *raw;
+    float raw[8];
     rng_seed(&r, 12);
     struct slice name, attr;
     assert_false(vec_random(v, &name));
@@ -327,9 +327,9 @@ static void walks_over_elements(void **state)
         links += l.count;
     }
     assert_int_equal(links, s.links);
-    assert_true(vec_get_raw(v, SLICE("e1"), &raw, &norm) && norm == 1 && vec_get_vector(v, SLICE("e1"), x));
+    assert_true(vec_get_raw(v, SLICE("e1"), raw, &norm) && norm == 1 && vec_get_vector(v, SLICE("e1"), x));
     assert_memory_equal(raw, x, sizeof x);
-    assert_false(vec_get_raw(v, SLICE("e0"), &raw, &norm) || vec_get_vector(v, SLICE("e0"), x));
+    assert_false(vec_get_raw(v, SLICE("e0"), raw, &norm) || vec_get_vector(v, SLICE("e0"), x));
     vec_unref(v);
 }
 

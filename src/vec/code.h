@@ -1,0 +1,98 @@
+/* What a row holds of a vector, and the distances taken on it.
+ *
+ * QUANT NONE: the floats themselves. Every distance is exact.
+ * QUANT Q8: a byte a component with a range of its own per vector, as in LVQ (Aguerrebere, Bhati, Hildebrand, Tepper,
+ * Willke, VLDB 2023), but without a mean: component i is lo + step * code[i]. The graph is built and walked on these;
+ * AREA_REST holds a second byte, what the first left over in 256ths of a step, and the last candidates are ranked again
+ * with both. A vector of whole numbers that span at most 255 (pixels, SIFT) is held without any loss by its first byte;
+ * its rest is never written and takes no memory.
+ *
+ * Thread: code_encode and the distances are `any`; code_put is the writer's, before the node is visible. */
+#ifndef VEC_CODE_H
+#define VEC_CODE_H
+
+#include "vec/index.h"
+
+/* A vector in the form of a row, its bytes in a buffer of the caller's. */
+struct coded {
+    const void *code;   /* v->code_bytes */
+    const int8_t *rest; /* NULL: there is none, or it is all zero */
+    float norm;         /* the length taken out (COSINE), else 1 */
+    float lo, step;
+    uint32_t sum, sum2; /* of the bytes and of their squares */
+};
+
+/* What distances are taken from: a query, or a node's own vector. */
+struct probe {
+    const float *x; /* full precision, without its length under COSINE; NULL for a node of coded rows */
+    const uint8_t *code;
+    float lo, step;
+    uint32_t sum, sum2;
+};
+
+/* Bytes of code and rest that this configuration needs. */
+void code_sizes(const struct vec_config *c, uint32_t *code, uint32_t *rest);
+
+/* x has v->h.dim finite floats; `room` has v->code_bytes + v->rest_bytes and is borrowed by c. */
+void code_encode(const struct vec_index *v, const float *x, struct coded *c, void *room);
+void code_put(struct vec_index *v, uint32_t node, const struct coded *c);
+/* The node's vector in that form, borrowed. */
+void code_get(const struct vec_index *v, uint32_t node, struct coded *c);
+bool code_same(const struct coded *a, const struct coded *b, const struct vec_index *v);
+/* Sums of a code that came from outside. */
+void code_sums(const struct vec_index *v, struct coded *c);
+/* Floats again, without the length under COSINE: within step / 512 of what was put. */
+void code_decode(const struct vec_index *v, const struct coded *c, float *to);
+
+/* `room` has v->h.dim floats and as many bytes. */
+void probe_query(const struct vec_index *v, struct probe *p, const float *x, float *room);
+void probe_node(const struct vec_index *v, struct probe *p, uint32_t node);
+
+/* Smaller is nearer; NaN and what overflows count as very far. */
+static inline float code_order(const struct vec_index *v, double d)
+{
+    if (v->h.metric == VEC_COSINE)
+        d += 1;
+    return d <= (double)FLT_MAX ? (float)d : FLT_MAX;
+}
+
+/* The distance of two coded vectors a and b from the product of their bytes: |a - b|^2 or -a.b with every component
+ * written as lo + step * byte. The common offset cancels before anything is squared. */
+static inline double code_q8(const struct vec_index *v, const struct row *r, const struct probe *p, int64_t product)
+{
+    double n = v->h.dim, a = (double)r->step, b = (double)p->step;
+    double sum_a = r->sum, sum_b = p->sum, ab = a * b * (double)product;
+    if (v->h.metric == VEC_L2) {
+        double o = (double)r->lo - (double)p->lo;
+        double d = n * o * o + a * (a * r->sum2 + 2 * o * sum_a) + b * (b * p->sum2 - 2 * o * sum_b) - 2 * ab;
+        return d > 0 ? d : 0;
+    }
+    double lo_a = (double)r->lo, lo_b = (double)p->lo;
+    return -(n * lo_a * lo_b + lo_a * b * sum_b + lo_b * a * sum_a + ab);
+}
+
+/* The distance that the graph is built and walked on. */
+static inline float code_near_row(const struct vec_index *v, const struct probe *p, const struct row *r)
+{
+    if (v->h.quant == VEC_QUANT_NONE)
+        return vec_distance(v, p->x, (const float *)(const void *)(r + 1));
+    int64_t product = simd.dot_u8((const uint8_t *)(r + 1), p->code, v->h.dim) + INT64_C(128) * r->sum;
+    return code_order(v, code_q8(v, r, p, product));
+}
+static inline float code_near(const struct vec_index *v, const struct probe *p, uint32_t node)
+{
+    return code_near_row(v, p, vec_row(v, node));
+}
+/* The same for several rows at once. `codes` are the addresses of their codes, right behind the heads. */
+void code_near_many(const struct vec_index *v, const struct probe *p, const uint8_t *const *codes, uint32_t n,
+                    float *to);
+
+/* The distance on all that is known of the vector; p->x must be there. */
+float code_exact(const struct vec_index *v, const struct probe *p, uint32_t node);
+/* Is the walk's distance the exact one? */
+static inline bool code_is_exact(const struct vec_index *v)
+{
+    return v->h.quant == VEC_QUANT_NONE;
+}
+
+#endif
