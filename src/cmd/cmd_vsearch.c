@@ -13,6 +13,11 @@
 
 static struct job_pool *pool;
 
+struct job_pool *vsearch_pool(void)
+{
+    return pool;
+}
+
 static const struct setting settings[] = {
     {.name = "vector-max-count",
      .kind = SETTING_INT,
@@ -57,10 +62,22 @@ static void search_free(struct search *s)
     mem_free(s);
 }
 
-/* RESP2: one flat array. RESP3: an array of names, or a map from a name to its score, its attributes, or both. */
-static void reply_hits(struct reply *r, const struct search_args *a, const struct vec_result *hits)
+/* As it was given, and as it is now: the search ran beside writers. Nil when the element has gone meanwhile. */
+static void reply_hit_vector(struct reply *r, const struct vec_index *index, struct slice name, float *x)
 {
-    int extra = a->with_scores + a->with_attribs;
+    if (vec_get_vector(index, name, x))
+        reply_bulk(r, slice_of((const char *)x, vec_dim(index) * sizeof *x));
+    else
+        reply_nil(r);
+}
+
+/* RESP2: one flat array. RESP3: an array of names, or a map from a name to what was asked for beside it, an array when
+ * that is more than one thing. */
+void vsearch_reply(struct reply *r, const struct search_args *a, const struct vec_index *index,
+                   const struct vec_result *hits)
+{
+    int extra = a->with_scores + a->with_attribs + a->with_vectors;
+    float *x = a->with_vectors ? mem_alloc(vec_dim(index) * sizeof *x) : NULL;
     if (extra && r->resp == 3)
         reply_map(r, hits->count);
     else
@@ -68,15 +85,18 @@ static void reply_hits(struct reply *r, const struct search_args *a, const struc
     for (uint32_t i = 0; i < hits->count; i++) {
         const struct vec_hit *h = &hits->hits[i];
         reply_bulk(r, h->name);
-        if (extra == 2 && r->resp == 3)
-            reply_array(r, 2);
+        if (extra > 1 && r->resp == 3)
+            reply_array(r, (size_t)extra);
         if (a->with_scores)
             reply_double(r, h->score);
         if (a->with_attribs && h->attr.len)
             reply_bulk(r, h->attr);
         else if (a->with_attribs)
             reply_nil(r);
+        if (a->with_vectors)
+            reply_hit_vector(r, index, h->name, x);
     }
+    mem_free(x);
 }
 
 static void run_search(struct search *s)
@@ -89,7 +109,7 @@ static void finish(struct search *s)
     if (s->rc < 0)
         call_err(s->call, &s->err);
     else
-        reply_hits(s->call->reply, &s->a, &s->r);
+        vsearch_reply(s->call->reply, &s->a, s->index, &s->r);
 }
 
 static void job_run(struct job *j)
@@ -117,30 +137,11 @@ static void on_cancel(struct call *c, void *arg)
         job_cancel(&s->job);
 }
 
-static void fill_query(struct search *s, uint32_t dim)
-{
-    const struct search_args *a = &s->a;
-    s->q = (struct vec_query){
-        .x = s->x,
-        .dim = dim,
-        .k = (uint32_t)a->count,
-        .ef = (uint32_t)a->ef,
-        .filter = a->filter,
-        .filter_ef = (uint32_t)a->filter_ef,
-        .walk_only = a->bounded,
-        .exact = a->exact,
-        .has_radius = a->has_radius,
-        .radius = a->radius,
-        .with_attr = a->with_attribs,
-        .cancel = &s->cancel,
-    };
-}
-
 /* Now, when the caller may not wait; else by a worker. The search is freed in both cases. */
 static void start(struct search *s, uint32_t dim)
 {
     struct call *c = s->call;
-    fill_query(s, dim);
+    s->q = search_args_query(&s->a, s->x, dim, &s->cancel);
     if (!s->parked && ((c->flags & CALL_ATOMIC) || s->a.no_thread)) {
         run_search(s);
         finish(s);
@@ -212,6 +213,10 @@ static void search(struct call *c, bool ours)
     }
     struct vec_stats st;
     vec_stats(set->index, &st);
+    if (ours && slice_is(call_arg(c, 2), "batch")) {
+        vsearch_batch(c, set);
+        return;
+    }
     if (!search_args_parse(c, ours, st.config.metric, &a))
         return;
     struct search *s = mem_zero(sizeof *s);
@@ -270,6 +275,13 @@ static void vsim(struct call *c)
  * < 4) "5"
  * > VSEARCH plane VALUES 2 0 0 RADIUS 1
  * < 1) "origin"
+ * > VSEARCH plane VALUES 2 0 0 COUNT 1 WITHSCORES WITHVECTORS
+ * < 1) "origin"
+ * < 2) "0"
+ * < 3) "\x00\x00\x00\x00\x00\x00\x00\x00"
+ * > VSEARCH plane BATCH 2 FP32 "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x40\x40\x00\x00\x80\x40" COUNT 1
+ * < 1) 1) "origin"
+ * < 2) 1) "far"
  */
 static void vsearch(struct call *c)
 {
@@ -295,7 +307,8 @@ static const struct cmd rows[] = {
      .arity = -4,
      .flags = CMD_READONLY | CMD_BLOCKING,
      KEY1,
-     .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text)" SYNTAX_SEARCH " [RADIUS radius]",
+     .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text|(BATCH queries:int FP32 vectors))" SYNTAX_SEARCH
+               " [RADIUS radius] [WITHVECTORS]",
      .summary = "VSIM with more ways to ask.",
      .since = "1.0.0",
      .complexity = "O(log N) where N is the elements"},

@@ -49,6 +49,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &vector_family,
     &vector_read_family,
     &vector_search_family,
+    &vector_bulk_family,
     &llm_family,
     &session_family,
     &flow_family,

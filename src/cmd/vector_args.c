@@ -185,12 +185,25 @@ static bool search_option(struct call *c, int *i, bool vsearch, enum vec_metric 
         a->exact = true;
     else if (slice_is(o, "nothread"))
         a->no_thread = true;
+    else if (vsearch && slice_is(o, "withvectors"))
+        a->with_vectors = true;
     else {
         int rc = valued_option(c, i, vsearch, metric, a);
         if (rc == 0)
             reply_errorf(c->reply, "ERR syntax error in %s command", vsearch ? "VSEARCH" : "VSIM");
         return rc > 0;
     }
+    return true;
+}
+
+/* The options from argv[i] on. */
+static bool search_options(struct call *c, int i, bool vsearch, enum vec_metric metric, struct search_args *a)
+{
+    for (; i < c->argc; i++)
+        if (!search_option(c, &i, vsearch, metric, a)) {
+            search_args_release(a);
+            return false;
+        }
     return true;
 }
 
@@ -204,12 +217,42 @@ bool search_args_parse(struct call *c, bool vsearch, enum vec_metric metric, str
     } else if (!vector_arg_parse(c, &i, &a->v)) {
         return false;
     }
-    for (; i < c->argc; i++)
-        if (!search_option(c, &i, vsearch, metric, a)) {
-            search_args_release(a);
-            return false;
-        }
-    return true;
+    return search_options(c, i, vsearch, metric, a);
+}
+
+bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_args *a, uint32_t *n, struct slice *blob)
+{
+    int64_t queries;
+    *a = (struct search_args){.count = 10};
+    if (c->argc < 6 || !slice_is(call_arg(c, 4), "fp32")) {
+        reply_errorf(c->reply, "INVALID BATCH is followed by a number of queries, FP32 and one blob of all of them");
+        return false;
+    }
+    if (!num_to_i64(call_arg(c, 3), &queries) || queries < 1 || queries > VECTOR_MAX_BATCH) {
+        reply_errorf(c->reply, "INVALID BATCH must be a number from 1 to %d", VECTOR_MAX_BATCH);
+        return false;
+    }
+    *n = (uint32_t)queries;
+    *blob = call_arg(c, 5);
+    return search_options(c, 6, true, metric, a);
+}
+
+struct vec_query search_args_query(const struct search_args *a, const float *x, uint32_t dim, const atomic_bool *cancel)
+{
+    return (struct vec_query){
+        .x = x,
+        .dim = dim,
+        .k = (uint32_t)a->count,
+        .ef = (uint32_t)a->ef,
+        .filter = a->filter,
+        .filter_ef = (uint32_t)a->filter_ef,
+        .walk_only = a->bounded,
+        .exact = a->exact,
+        .has_radius = a->has_radius,
+        .radius = a->radius,
+        .with_attr = a->with_attribs,
+        .cancel = cancel,
+    };
 }
 
 void search_args_release(struct search_args *a)

@@ -20,12 +20,16 @@ struct search_args {
     struct slice element;  /* ELE */
     int64_t count, ef, filter_ef;
     bool bounded; /* filter_ef was given: no more than that, though there may be more to find */
-    bool exact, no_thread, with_scores, with_attribs, has_radius;
+    bool exact, no_thread, with_scores, with_attribs, with_vectors, has_radius;
     double radius;         /* as vec_query wants it */
     struct filter *filter;
 };
 /* argv from 2 on. vsearch: allow what VSEARCH has beyond VSIM. */
 bool search_args_parse(struct call *c, bool vsearch, enum vec_metric metric, struct search_args *a);
+/* VSEARCH key BATCH n FP32 blob, and options. The blob's length is not looked at. */
+#define VECTOR_MAX_BATCH 65536
+bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_args *a, uint32_t *n, struct slice *blob);
+struct vec_query search_args_query(const struct search_args *a, const float *x, uint32_t dim, const atomic_bool *cancel);
 void search_args_release(struct search_args *a);
 
 extern int64_t vector_max_count;

@@ -251,3 +251,172 @@ def test_a_file_that_cannot_be_opened_stops_the_start_and_stays(fresh):
     f.close()
     s.start()
     assert raw(s.client(decode_responses=False), "VISMEMBER", "v", "a") == 1
+
+
+# ---- many at once ----
+
+def many(rng, n, dim, prefix="m"):
+    vs = {f"{prefix}{i}".encode(): unit(rng, dim) for i in range(n)}
+    return vs, b"".join(blob(v) for v in vs.values())
+
+
+def test_vmadd_adds_what_vadd_adds(r):
+    vs, bytes_ = many(random.Random(11), 300, 8)
+    assert raw(r, "VMADD", "v", "COUNT", 300, "FP32", bytes_, *vs) == 300
+    assert recall(r, "v", vs, 10) > 0.99
+    assert raw(r, "VMADD", "v", "COUNT", 300, "FP32", bytes_, *vs) == 0
+    assert raw(r, "VMADD", "v", "COUNT", 3, "FP32", blob([1] * 8 + [2] * 8 + [3] * 8), "new", "m0", "new") == 1
+    assert [float(x) for x in raw(r, "VEMB", "v", "new")] == pytest.approx([3] * 8, rel=0.01)  # the last one counts
+    assert raw(r, "VCARD", "v") == 301
+
+
+@pytest.mark.parametrize("cmd", [
+    ("COUNT", "2", "FP32", blob([1, 0, 0, 1]), "x"),
+    ("COUNT", "1", "FP32", blob([1, 0, 0, 1]), "x", "y"),
+    ("COUNT", "0", "FP32", b"", "x"),
+    ("COUNT", "-1", "FP32", blob([1, 0]), "x"),
+    ("COUNT", "4294967297", "FP32", blob([1, 0]), "x"),
+    ("COUNT", "2", "FP32", blob([1, 0, 0]), "x", "y"),
+    ("COUNT", "2", "FP32", b"", "x", "y"),
+    ("COUNT", "2", "FP32", blob([1, 0, 0, math.nan]), "x", "y"),
+    ("COUNT", "2", "FP32", blob([1, 0, 0, 1]), "x", ""),
+    ("COUNT", "2", "FP32", blob([1, 0, 0, 1]), "x", "y" * 70000),
+])
+def test_vmadd_adds_all_or_nothing(r, cmd):
+    for key, there in (("fresh", 0), ("v", 1)):
+        if there:
+            raw(r, "VADD", key, "VALUES", 2, 1, 0, "a")
+        assert error(r, "VMADD", key, *cmd).startswith("INVALID")
+        assert raw(r, "VCARD", key) == there == r.exists(key)
+
+
+def test_vmadd_refuses(r):
+    raw(r, "VADD", "v", "VALUES", 2, 1, 0, "a")
+    r.set("s", "x")
+    assert error(r, "VMADD", "v", "COUNT", 1, "FP32", blob([1, 2, 3]), "x") == "Vector dimension mismatch - got 3 but set has 2"
+    assert "wrong kind of value" in error(r, "VMADD", "s", "COUNT", 1, "FP32", blob([1, 2, 3]), "x")
+    assert error(r, "VMADD", "v", "NUMBER", 1, "FP32", blob([1, 2]), "x") == "syntax error"
+    assert error(r, "VMADD", "v", "COUNT", 1, "FP16", blob([1, 2]), "x") == "syntax error"
+
+
+def test_a_long_vmadd_lets_others_go_first(server, r):
+    from resp import Conn
+    vs, bytes_ = many(random.Random(12), 5000, 32)
+    c, between = Conn(server.raw()), 0
+    c.send("VMADD", "v", "COUNT", len(vs), "FP32", bytes_, *vs)
+    while 0 < (n := raw(r, "VCARD", "v")) < len(vs) or n == 0:
+        between += n > 0
+        if n:
+            assert raw(r, "VISMEMBER", "v", "m0") == 1
+    assert between > 10  # seen half done
+    assert c.read() == len(vs)
+    c.close()
+    assert recall(r, "v", vs, 10) > 0.9
+
+
+def test_a_vmadd_whose_set_goes_away(server, r):
+    from resp import Conn
+    vs, bytes_ = many(random.Random(13), 4000, 32)
+    c = Conn(server.raw())
+    c.send("VMADD", "v", "COUNT", len(vs), "FP32", bytes_, *vs)
+    while raw(r, "VCARD", "v") == 0:
+        pass
+    r.delete("v")
+    raw(r, "VADD", "v", "VALUES", 2, 1, 0, "other")
+    answer = c.read()
+    assert isinstance(answer, Exception) and str(answer).startswith("STATE the vector set was deleted")
+    c.close()
+    assert raw(r, "VRANGE", "v", "-", "+") == [b"other"]
+
+
+def test_a_vmadd_whose_client_goes_away_ends(server, r):
+    from resp import Conn
+    vs, bytes_ = many(random.Random(14), 4000, 32)
+    c = Conn(server.raw())
+    c.send("VMADD", "v", "COUNT", len(vs), "FP32", bytes_, *vs)
+    while raw(r, "VCARD", "v") == 0:
+        pass
+    c.close()
+    before = -1
+    while before != (now := raw(r, "VCARD", "v")):
+        before = now
+        time.sleep(0.1)
+    assert 0 < now <= len(vs)
+
+
+def test_vmadd_in_a_transaction_and_in_a_script(r):
+    vs, bytes_ = many(random.Random(15), 500, 8)
+    p = r.pipeline(transaction=True)
+    p.execute_command("VMADD", "v", "COUNT", 500, "FP32", bytes_, *vs)
+    p.execute_command("VCARD", "v")
+    assert p.execute() == [500, 500]
+    assert r.eval("return redis.call('VMADD', KEYS[1], 'COUNT', 500, 'FP32', unpack(ARGV))", 1, "w", bytes_, *vs) == 500
+
+
+@pytest.mark.parametrize("storage", ["MEMORY", "FILE"])
+def test_what_vmadd_acknowledged_survives_a_kill(fresh, storage):
+    s = fresh("--appendonly", "yes", "--appendfsync", "always")
+    r = s.client(decode_responses=False)
+    raw(r, "VCREATE", "v", "DIM", 16, "STORAGE", storage)
+    vs, bytes_ = many(random.Random(16), 3000, 16)
+    assert raw(r, "VMADD", "v", "COUNT", len(vs), "FP32", bytes_, *vs) == len(vs)
+    from resp import Conn
+    more, bytes_ = many(random.Random(17), 5000, 16, "later")
+    c = Conn(s.raw())
+    c.send("VMADD", "v", "COUNT", len(more), "FP32", bytes_, *more)
+    while (seen := raw(r, "VCARD", "v")) == len(vs):
+        pass
+    s.kill9()
+    c.close()
+    s.start()
+    r = s.client(decode_responses=False)
+    assert seen <= raw(r, "VCARD", "v") <= len(vs) + len(more)
+    names = raw(r, "VRANGE", "v", "-", "+")
+    assert set(vs) <= set(names)
+    for name in list(vs)[::50]:
+        assert raw(r, "VSEARCH", "v", "FP32", blob(vs[name]), "COUNT", 1) == [name]
+    count = len(names) - len(vs)
+    assert set(names) - set(vs) == set(list(more)[:count])  # what was seen is the beginning
+
+
+def test_batch_is_many_searches(r):
+    rng = random.Random(18)
+    vs = fill(r, "v", 2000, 8)
+    for i, name in enumerate(vs):
+        raw(r, "VSETATTR", "v", name, '{"i":%d}' % i)
+    queries = [unit(rng, 8) for _ in range(100)]
+    bytes_ = b"".join(blob(q) for q in queries)
+    for options in [(), ("COUNT", 3, "WITHSCORES"), ("FILTER", ".i < 300", "WITHATTRIBS"), ("TRUTH", "NOTHREAD", "WITHVECTORS")]:
+        got = raw(r, "VSEARCH", "v", "BATCH", 100, "FP32", bytes_, *options)
+        assert got == [raw(r, "VSEARCH", "v", "FP32", blob(q), *options) for q in queries]
+    assert raw(r, "VSEARCH", "nothing", "BATCH", 100, "FP32", bytes_) == []
+    p = r.pipeline(transaction=True)
+    p.execute_command("VSEARCH", "v", "BATCH", 2, "FP32", bytes_[:64])
+    assert [len(x) for x in p.execute()[0]] == [10, 10]
+
+
+def test_with_vectors(server, r):
+    from resp import Conn
+    raw(r, "VADD", "v", "VALUES", 2, 3, 4, "a", "SETATTR", "{}")
+    assert raw(r, "VSEARCH", "v", "ELE", "a", "WITHVECTORS") == [b"a", blob([3, 4])]
+    assert raw(r, "VSEARCH", "v", "ELE", "a", "WITHVECTORS", "WITHATTRIBS", "WITHSCORES") == [b"a", b"1", b"{}", blob([3, 4])]
+    c = Conn(server.raw())
+    c.call("HELLO", 3)
+    assert c.call("VSEARCH", "v", "ELE", "a", "WITHVECTORS") == {b"a": blob([3, 4])}
+    assert c.call("VSEARCH", "v", "BATCH", 1, "FP32", blob([3, 4]), "WITHVECTORS", "WITHSCORES") == [{b"a": [1.0, blob([3, 4])]}]
+    c.close()
+
+
+@pytest.mark.parametrize("cmd", [
+    ("BATCH", "2", "FP32", blob([1, 0])),
+    ("BATCH", "1", "FP32", blob([1, 0, 1])),
+    ("BATCH", "0", "FP32", blob([1, 0])),
+    ("BATCH", "65537", "FP32", blob([1, 0])),
+    ("BATCH", "x", "FP32", blob([1, 0])),
+    ("BATCH", "1", "FP32", blob([1, math.inf])),
+    ("BATCH", "1", "VALUES", "2", "1", "0"),
+    ("BATCH", "1"),
+])
+def test_batch_refuses(r, cmd):
+    raw(r, "VADD", "v", "VALUES", 2, 1, 0, "a")
+    assert error(r, "VSEARCH", "v", *cmd).startswith("INVALID")
