@@ -44,6 +44,9 @@ void code_sums(const struct vec_index *v, struct coded *c);
 /* Floats again, without the length under COSINE: within step / 512 of what was put. */
 void code_decode(const struct vec_index *v, const struct coded *c, float *to);
 
+/* Can decoded floats be a vector that was stored: finite, and of length 1 (or 0) under COSINE? */
+bool code_sound(const struct vec_index *v, const float *decoded);
+
 /* `room` has v->h.dim floats and as many bytes. */
 void probe_query(const struct vec_index *v, struct probe *p, const float *x, float *room);
 void probe_node(const struct vec_index *v, struct probe *p, uint32_t node);

@@ -176,10 +176,8 @@ static int load_vector(struct loader *l, const struct dump_node *d, struct coded
     c->rest = (const int8_t *)rest;
     code_sums(v, c);
     code_decode(v, c, room);
-    double n = simd_norm_f32(room, v->h.dim);
-    bool unit = v->h.metric == VEC_COSINE;
-    if (!simd_finite_f32(room, v->h.dim) || !isfinite(d->norm) || d->norm < 0 || !isfinite(d->lo) ||
-        !isfinite(d->step) || d->step < 0 || (unit ? n != 0 && (n < 0.999 || n > 1.001) : d->norm != 1))
+    if (!code_sound(v, room) || !isfinite(d->norm) || d->norm < 0 || !isfinite(d->lo) || !isfinite(d->step) ||
+        d->step < 0 || (v->h.metric != VEC_COSINE && d->norm != 1))
         return BAD(l, "a vector is not one that was saved");
     return 0;
 }

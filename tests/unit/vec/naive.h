@@ -17,6 +17,21 @@
 #define LIGHTER(n) (n)
 #endif
 
+/* The quantisation under test: a test's main runs its tests once with each. */
+static enum vec_quant naive_quant;
+
+static inline int naive_each_quant(const struct CMUnitTest *tests, size_t n)
+{
+    static const char *const names[] = {"floats", "Q8 codes"};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        naive_quant = (enum vec_quant)i;
+        printf("---- %s\n", names[i]);
+        rc += _cmocka_run_group_tests(names[i], tests, n, NULL, NULL);
+    }
+    return rc;
+}
+
 struct naive {
     uint32_t slots, dim; /* element i is called "e<i>" */
     bool *live;

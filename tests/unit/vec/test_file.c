@@ -101,7 +101,8 @@ static struct vec_index *make(uint32_t dim, enum vec_metric metric, enum vec_kin
 {
     struct err err = {0};
     struct vec_index *v = NULL;
-    struct vec_config c = {.dim = dim, .metric = metric, .kind = kind, .seed = 5, .m = 8, .ef_construction = 60};
+    struct vec_config c = {
+        .dim = dim, .metric = metric, .kind = kind, .seed = 5, .m = 8, .ef_construction = 60, .quant = naive_quant};
     if (vec_create_file(&v, path, &c, &err) != 0)
         fail_msg("%s", err.msg);
     return v;

@@ -84,7 +84,7 @@ static void put(struct vec_index *v, uint32_t i, const float *x)
 static void on_real_data(void **state)
 {
     struct vec_index *v = NULL;
-    struct vec_config c = {.dim = DIM, .metric = VEC_L2, .seed = 11, .ef_construction = 100};
+    struct vec_config c = {.dim = DIM, .metric = VEC_L2, .seed = 11, .ef_construction = 100, .quant = naive_quant};
     struct err err = {0};
     assert_int_equal(vec_create(&v, &c, &err), 0);
     for (uint32_t i = 0; i < N; i++)
@@ -127,7 +127,7 @@ int main(void)
         return 0;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(on_real_data)};
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    int rc = naive_each_quant(tests, sizeof tests / sizeof *tests);
     mem_free(base);
     mem_free(queries);
     return rc;
