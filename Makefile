@@ -61,6 +61,9 @@ ARCH := $(shell uname -m)
 $(B)/src/simd/avx2.o:    ISA := $(if $(filter x86_64,$(ARCH)),-mavx2 -mfma -mf16c -mbmi -mbmi2)
 $(B)/src/simd/avx512.o:  ISA := $(if $(filter x86_64,$(ARCH)),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
 $(B)/src/simd/avx512vnni.o: ISA := $(if $(filter x86_64,$(ARCH)),-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
+$(B)/src/simd/codes_avx2.o: ISA := $(if $(filter x86_64,$(ARCH)),-mavx2 -mfma -mf16c -mpopcnt)
+$(B)/src/simd/codes_avx512.o: ISA := $(if $(filter x86_64,$(ARCH)),-mavx512f -mavx512bw -mavx512dq -mavx512vl)
+$(B)/src/simd/codes_avx512popcnt.o: ISA := $(if $(filter x86_64,$(ARCH)),-mavx512f -mavx512bw -mavx512vpopcntdq)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
