@@ -18,8 +18,9 @@ struct batch {
     struct call *call;
     struct vec_index *index; /* a reference */
     struct search_args a;
+    struct projection *projection; /* the same; NULL: the set has none */
     uint32_t n, dim;
-    float *x; /* n queries, one behind the other */
+    float *x; /* n queries of dim components, one behind the other */
     struct vec_result *results;
     _Atomic uint32_t next;
     atomic_bool stop;   /* cancelled, or one has failed */
@@ -34,6 +35,7 @@ static void batch_free(struct batch *b)
     for (uint32_t i = 0; b->results && i < b->n; i++)
         vec_result_release(&b->results[i]);
     vec_unref(b->index);
+    projection_unref(b->projection);
     search_args_release(&b->a);
     mem_free(b->results);
     mem_free(b->x);
@@ -44,9 +46,13 @@ static void batch_free(struct batch *b)
 /* thread: worker, or the loop */
 static void search_some(struct batch *b)
 {
-    uint32_t i;
+    uint32_t i, dim = vec_dim(b->index);
+    float *room = b->projection ? mem_alloc(dim * sizeof *room) : NULL;
     while (!atomic_load(&b->stop) && (i = atomic_fetch_add(&b->next, 1)) < b->n) {
-        struct vec_query q = search_args_query(&b->a, b->x + (size_t)i * b->dim, b->dim, &b->stop);
+        const float *x = b->x + (size_t)i * b->dim;
+        if (room)
+            projection_apply(b->projection, x, room);
+        struct vec_query q = search_args_query(&b->a, room ? room : x, dim, &b->stop);
         struct err err;
         if (vec_search(b->index, &q, &b->results[i], &err) < 0) {
             if (!atomic_exchange(&b->failed, true))
@@ -54,6 +60,7 @@ static void search_some(struct batch *b)
             atomic_store(&b->stop, true);
         }
     }
+    mem_free(room);
 }
 
 static void finish(struct batch *b)
@@ -143,12 +150,13 @@ void vsearch_batch(struct call *c, struct vset *set)
     struct batch *b = mem_zero(sizeof *b);
     struct slice blob;
     b->call = c;
-    b->dim = vec_dim(set->index);
+    b->dim = vset_input_dim(set);
     if (!search_batch_parse(c, vec_metric(set->index), &b->a, &b->n, &blob)) {
         mem_free(b);
         return;
     }
     b->index = vec_ref(set->index);
+    b->projection = projection_ref(set->projection);
     if (take_queries(b, blob))
         start(b);
     else

@@ -35,6 +35,7 @@ static const char *const quant_names[] = {"NONE", "Q8"}; /* by enum vec_quant */
 struct create_args {
     struct vec_config config;
     struct slice model, uid;
+    uint32_t reduce; /* 0: no */
     bool file;
 };
 
@@ -55,6 +56,8 @@ static bool create_option(struct call *c, struct slice name, struct slice v, str
     int e;
     if (slice_is(name, "dim") && num_to_i64(v, &n) && n >= 1 && n <= VEC_MAX_DIM)
         a->config.dim = (uint32_t)n;
+    else if (slice_is(name, "reduce") && num_to_i64(v, &n) && n >= 1 && n <= VEC_MAX_DIM)
+        a->reduce = (uint32_t)n;
     else if (slice_is(name, "metric") && enum_option(v, vector_metric_names, 3, &e))
         a->config.metric = (enum vec_metric)e;
     else if (slice_is(name, "index") && enum_option(v, kinds, 2, &e))
@@ -96,6 +99,10 @@ static void create_effect(struct call *c, const struct vset *s)
  * < (integer) 1
  * > VCREATE docs DIM 3
  * < (error) BUSYKEY the key exists already
+ * > VCREATE short DIM 300 REDUCE 100
+ * < OK
+ * > VDIM short
+ * < (integer) 100
  * > VCREATE other DIM 0
  * < (error) INVALID VCREATE does not take DIM 0
  */
@@ -120,6 +127,9 @@ static void vcreate(struct call *c)
         reply_errorf(c->reply, "BUSYKEY the key exists already");
         return;
     }
+    uint32_t in = a.config.dim;
+    if (a.reduce)
+        a.config.dim = a.reduce;
     char uid[VSET_UID + 1] = "";
     if (a.uid.len)
         memcpy(uid, a.uid.p, VSET_UID);
@@ -127,6 +137,8 @@ static void vcreate(struct call *c)
         call_err(c, &err);
         return;
     }
+    if (a.reduce)
+        vset_reduce(s, in);
     db_add(c->db, call_arg(c, 1), value_container(OBJ_VECTOR, ENC_OWN, s));
     db_changed(c->db, call_arg(c, 1), NOTIFY_MODULE, "vcreate");
     create_effect(c, s);
@@ -138,7 +150,7 @@ static void vcreate(struct call *c)
 struct add_args {
     struct vector_arg v;
     struct slice element, attr; /* attr.p NULL: not given */
-    int64_t ef, m;
+    int64_t ef, m, reduce;
     enum vec_quant quant;
     bool quantised;          /* quant was asked for, */
     struct slice quant_word; /* by this word */
@@ -190,8 +202,12 @@ static bool add_parse(struct call *c, struct add_args *a)
     int i = 2;
     *a = (struct add_args){0};
     if (slice_is(call_arg(c, 2), "reduce")) {
-        reply_errorf(c->reply, "INVALID REDUCE is not available; give vectors of the dimension that you want to keep");
-        return false;
+        if (!num_to_i64(call_arg(c, 3), &a->reduce) || a->reduce < 1 || a->reduce > VEC_MAX_DIM) {
+            reply_errorf(c->reply, "ERR invalid vector specification: REDUCE needs a number from 1 to %d",
+                         VEC_MAX_DIM);
+            return false;
+        }
+        i = 4;
     }
     if (!vector_arg_parse(c, &i, &a->v))
         return false;
@@ -210,7 +226,7 @@ static bool add_parse(struct call *c, struct add_args *a)
 }
 
 /* What a set was made with stays: other words for it are refused. Options that are not given ask for nothing. */
-static int add_conflict(const struct vset *s, const struct add_args *a, struct err *err)
+static int add_conflict(const struct vset *s, const struct add_args *a, uint32_t dim, struct err *err)
 {
     struct vec_stats st;
     vec_stats(s->index, &st);
@@ -218,6 +234,13 @@ static int add_conflict(const struct vset *s, const struct add_args *a, struct e
         return err_set(err, ERR_GENERIC, "asked quantization mismatch with existing vector set");
     if (a->m && a->m != st.config.m)
         return err_set(err, ERR_GENERIC, "asked M value mismatch with existing vector set");
+    if (a->reduce && !s->projection && vset_check_dim(s, dim, err) < 0)
+        return err->code;
+    if (a->reduce && !s->projection)
+        return err_set(err, ERR_GENERIC, "cannot add projection to existing set without projection");
+    if (a->reduce && a->reduce != st.config.dim)
+        return err_set(err, ERR_GENERIC, "Vector dimension mismatch - got %lld but set has %u", (long long)a->reduce,
+                       st.config.dim);
     return 0;
 }
 
@@ -234,17 +257,19 @@ static int add_vector(struct call *c, const struct add_args *a, const float *x, 
     if (passed_over(c, o ? vset_of(o) : NULL))
         return VEC_UPDATED;
     if (!o) {
-        struct vec_config config = {
-            .dim = dim, .quant = a->quantised ? a->quant : VEC_QUANT_Q8, .m = (uint32_t)a->m, .ef_construction = (uint32_t)a->ef};
+        struct vec_config config = {.dim = a->reduce ? (uint32_t)a->reduce : dim,
+                                    .quant = a->quantised ? a->quant : VEC_QUANT_Q8,
+                                    .m = (uint32_t)a->m,
+                                    .ef_construction = (uint32_t)a->ef};
         if ((rc = vset_create(&fresh, &config, NULL, SLICE(""), err)) < 0)
             return rc;
+        if (a->reduce)
+            vset_reduce(fresh, dim);
     }
     struct vset *s = fresh ? fresh : vset_of(o);
-    if ((rc = add_conflict(s, a, err)) < 0)
+    if ((rc = add_conflict(s, a, dim, err)) < 0)
         return rc;
-    if (vec_dim(s->index) != dim)
-        return err_set(err, ERR_GENERIC, "Vector dimension mismatch - got %u but set has %u", dim, vec_dim(s->index));
-    if ((rc = vec_add(s->index, a->element, x, dim, a->attr, err)) < 0) {
+    if ((rc = vset_add(s, a->element, x, dim, a->attr, err)) < 0) {
         vset_destroy(fresh);
         return rc;
     }
@@ -264,10 +289,16 @@ struct text_add {
 /* The vector in the place of the text; a set that this makes on replay must be made the same way. */
 static void text_effect(struct call *c, const struct add_args *a, const float *x, uint32_t dim)
 {
-    struct slice argv[16] = {SLICE("VADD"), call_arg(c, 1), SLICE("FP32"),
-                             slice_of((const char *)x, dim * sizeof *x), a->element};
-    char ef[NUM_I64_MAX], m[NUM_I64_MAX];
-    int n = 5;
+    struct slice argv[16] = {SLICE("VADD"), call_arg(c, 1)};
+    char ef[NUM_I64_MAX], m[NUM_I64_MAX], reduce[NUM_I64_MAX];
+    int n = 2;
+    if (a->reduce) {
+        argv[n++] = SLICE("REDUCE");
+        argv[n++] = slice_of(reduce, num_from_i64(reduce, a->reduce));
+    }
+    argv[n++] = SLICE("FP32");
+    argv[n++] = slice_of((const char *)x, dim * sizeof *x);
+    argv[n++] = a->element;
     if (a->attr.p) {
         argv[n++] = SLICE("SETATTR");
         argv[n++] = a->attr;
@@ -312,7 +343,7 @@ static void text_cancelled(struct call *c, void *arg)
 static void vadd_text(struct call *c, const struct add_args *a, const struct vset *s)
 {
     const char *model = s ? s->model : NULL;
-    uint32_t dim = s ? vec_dim(s->index) : embed_text_dim(NULL);
+    uint32_t dim = s ? vset_input_dim(s) : embed_text_dim(NULL);
     struct text_add now = {.call = c, .a = *a};
     if (embed_text_is_local(model)) {
         embed_text(model, a->v.text, dim, text_added, &now);
@@ -338,6 +369,12 @@ static void vadd_text(struct call *c, const struct add_args *a, const struct vse
  * < (integer) 1
  * > VADD points VALUES 3 1 2 3 pt:C
  * < (error) ERR Vector dimension mismatch - got 3 but set has 2
+ * > VADD short REDUCE 2 VALUES 4 1 1 1 1 a
+ * < (integer) 1
+ * > VADD short REDUCE 2 VALUES 3 1 1 1 b
+ * < (error) ERR Input dimension mismatch for projection - got 3 but projection expects 4
+ * > VDIM short
+ * < (integer) 2
  * > VADD notes TEXT "the cat sat on the mat" cat
  * < (integer) 1
  */
@@ -414,7 +451,7 @@ static const struct cmd rows[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      KEY1,
      .key_spec = "OW insert",
-     .syntax = "key DIM dim [METRIC (COSINE|L2|IP)] [QUANT (NONE|Q8)] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
+     .syntax = "key DIM dim [REDUCE dim] [METRIC (COSINE|L2|IP)] [QUANT (NONE|Q8)] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
                "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
      .summary = "Makes an empty vector set with its own metric, index and storage.",
      .since = "1.0.0",
@@ -426,7 +463,7 @@ static const struct cmd rows[] = {
      KEY1,
      .key_spec = "RW update",
      .syntax =
-         "key " SYNTAX_VECTOR " element [CAS] [NOQUANT|Q8|BIN] [EF build-exploration-factor] [SETATTR attributes] "
+         "key [REDUCE dim] " SYNTAX_VECTOR " element [CAS] [NOQUANT|Q8|BIN] [EF build-exploration-factor] [SETATTR attributes] "
          "[M numlinks]",
      .summary = "Adds an element with its vector, or gives it another one.",
      .since = "8.0.0",

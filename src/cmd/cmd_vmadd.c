@@ -92,9 +92,8 @@ static int parse(struct call *c, struct madd *m, struct err *err)
     m->dim = (uint32_t)(bytes / ((size_t)n * sizeof *m->x));
     if (wrong.code)
         return err_set(err, wrong.code, "%s", wrong.msg);
-    if (s && vec_dim(s->index) != m->dim)
-        return err_set(err, ERR_GENERIC, "Vector dimension mismatch - got %u but set has %u", m->dim,
-                       vec_dim(s->index));
+    if (s && vset_check_dim(s, m->dim, err) < 0)
+        return err->code;
     m->x = mem_alloc(m->dim * sizeof *m->x);
     int rc = check_names(c, err);
     return rc < 0 ? rc : check_numbers(m, err);
@@ -104,7 +103,7 @@ static int parse(struct call *c, struct madd *m, struct err *err)
 static struct vset *set_for(struct call *c, uint32_t dim, struct err *err)
 {
     struct vset *s = find(c, err);
-    struct vec_config config = {.dim = dim};
+    struct vec_config config = {.dim = dim, .quant = VEC_QUANT_Q8};
     if (s)
         return s;
     if (vset_create(&s, &config, NULL, SLICE(""), err) < 0)
@@ -119,7 +118,7 @@ static int add_some(struct madd *m, struct vset *s, int64_t until_us, struct err
     size_t one = m->dim * sizeof *m->x;
     while (m->at < m->n) {
         memcpy(m->x, call_arg(m->call, BLOB).p + m->at * one, one);
-        int rc = vec_add(s->index, call_arg(m->call, ELEMENTS + (int)m->at), m->x, m->dim, slice_of(NULL, 0), err);
+        int rc = vset_add(s, call_arg(m->call, ELEMENTS + (int)m->at), m->x, m->dim, slice_of(NULL, 0), err);
         if (rc < 0)
             return rc;
         m->added += rc == VEC_ADDED;

@@ -88,7 +88,7 @@ static void vinfo(struct call *c)
     reply_field_str(r, "quant-type", vset_quant_name(s));
     reply_field_int(r, "hnsw-m", st.config.m);
     reply_field_int(r, "vector-dim", st.config.dim);
-    reply_field_int(r, "projection-input-dim", 0);
+    reply_field_int(r, "projection-input-dim", s->projection ? projection_in(s->projection) : 0);
     reply_field_int(r, "size", (int64_t)st.count);
     reply_field_int(r, "max-level", st.max_level < 0 ? 0 : st.max_level);
     reply_field_int(r, "attributes-count", (int64_t)st.with_attr);

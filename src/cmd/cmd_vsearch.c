@@ -41,7 +41,8 @@ void vsearch_boot(struct job_pool *p)
 struct search {
     struct job job;
     struct call *call;
-    struct vec_index *index; /* a reference */
+    struct vec_index *index;       /* a reference */
+    struct projection *projection; /* the same; NULL: the set has none */
     struct search_args a;
     float *x; /* the query, ours */
     struct vec_query q;
@@ -57,6 +58,7 @@ static void search_free(struct search *s)
 {
     vec_result_release(&s->r);
     vec_unref(s->index);
+    projection_unref(s->projection);
     search_args_release(&s->a);
     mem_free(s->x);
     mem_free(s);
@@ -155,6 +157,18 @@ static void start(struct search *s, uint32_t dim)
     job_submit(pool, &s->job);
 }
 
+/* A query goes the way that the set's vectors went. One that has as many components as are kept went it already. */
+static void shorten(struct search *s, uint32_t *dim)
+{
+    if (!s->projection || projection_in(s->projection) != *dim)
+        return;
+    *dim = projection_out(s->projection);
+    float *x = mem_alloc(*dim * sizeof *x);
+    projection_apply(s->projection, s->x, x);
+    mem_free(s->x);
+    s->x = x;
+}
+
 static void embedded(void *arg, const float *x, uint32_t dim, const struct err *err)
 {
     struct search *s = arg;
@@ -167,13 +181,14 @@ static void embedded(void *arg, const float *x, uint32_t dim, const struct err *
         return;
     }
     s->x = mem_dup(x, dim * sizeof *x);
+    shorten(s, &dim);
     start(s, dim);
 }
 
 static void search_text(struct search *s, const struct vset *set)
 {
     const char *model = set->model;
-    uint32_t dim = vec_dim(s->index);
+    uint32_t dim = vset_input_dim(set);
     if (embed_text_is_local(model)) {
         embed_text(model, s->a.v.text, dim, embedded, s);
         return;
@@ -223,6 +238,7 @@ static void search(struct call *c, bool ours)
     s->call = c;
     s->a = a;
     s->index = vec_ref(set->index);
+    s->projection = projection_ref(set->projection);
     uint32_t dim = st.config.dim;
     if (a.element.p) {
         if (!query_of_element(c, s)) {
@@ -236,9 +252,11 @@ static void search(struct call *c, bool ours)
         s->x = s->a.v.x;
         s->a.v.x = NULL;
         dim = a.v.dim;
+        shorten(s, &dim);
     }
-    if (dim != st.config.dim) {
-        reply_errorf(c->reply, "ERR Vector dimension mismatch - got %u but set has %u", dim, st.config.dim);
+    struct err err;
+    if (dim != st.config.dim && vset_check_dim(set, dim, &err) < 0) {
+        call_err(c, &err);
         search_free(s);
         return;
     }

@@ -63,8 +63,44 @@ void vset_destroy(struct vset *s)
         return;
     list_del(&s->link);
     vec_unref(s->index);
+    projection_unref(s->projection);
     mem_free(s->model);
     mem_free(s);
+}
+
+void vset_reduce(struct vset *s, uint32_t in)
+{
+    projection_unref(s->projection);
+    s->projection = projection_create(in, vec_dim(s->index));
+}
+
+uint32_t vset_input_dim(const struct vset *s)
+{
+    return s->projection ? projection_in(s->projection) : vec_dim(s->index);
+}
+
+int vset_check_dim(const struct vset *s, uint32_t dim, struct err *err)
+{
+    uint32_t need = vset_input_dim(s);
+    if (dim == need)
+        return 0;
+    if (s->projection)
+        return err_set(err, ERR_GENERIC, "Input dimension mismatch for projection - got %u but projection expects %u", dim,
+                       need);
+    return err_set(err, ERR_GENERIC, "Vector dimension mismatch - got %u but set has %u", dim, need);
+}
+
+int vset_add(struct vset *s, struct slice name, const float *x, uint32_t dim, struct slice attr, struct err *err)
+{
+    int rc = vset_check_dim(s, dim, err);
+    if (rc < 0 || !s->projection)
+        return rc < 0 ? rc : vec_add(s->index, name, x, dim, attr, err);
+    uint32_t out = vec_dim(s->index);
+    float *short_x = mem_alloc(out * sizeof *short_x);
+    projection_apply(s->projection, x, short_x);
+    rc = vec_add(s->index, name, short_x, out, attr, err);
+    mem_free(short_x);
+    return rc;
 }
 
 const char *vset_quant_name(const struct vset *s)
@@ -83,9 +119,10 @@ static void ops_free(uint8_t enc, void *ptr)
 
 static size_t ops_size(const struct obj *o, int samples)
 {
+    const struct vset *s = vset_of(o);
     struct vec_stats st;
-    vec_stats(vset_of(o)->index, &st);
-    return sizeof(struct vset) + st.memory;
+    vec_stats(s->index, &st);
+    return sizeof(struct vset) + st.memory + (s->projection ? projection_bytes(s->projection) : 0);
 }
 
 /* By value, through the saved form: a copy is always in memory, because the replay of a COPY would otherwise copy a
@@ -105,17 +142,21 @@ static int ops_copy(const struct obj *o, struct value *out, struct err *err)
         vset_destroy(copy);
         return rc;
     }
+    copy->projection = projection_ref(s->projection);
     *out = value_container(OBJ_VECTOR, ENC_OWN, copy);
     return 0;
 }
+
+enum { FORM_REFERENCE = 1, FORM_PROJECTION = 2 };
 
 static uint8_t ops_rdb_type(const struct obj *o)
 {
     return RDB_MODULE_2;
 }
 
-/*   u8 form      0 by value, 1 by reference
+/*   u8 form      bits: 1 by reference, else by value; 2 with a projection
  *   string       model, empty: none
+ *   projection:  projection_save
  *   by value:    the bytes of vec_save, to the end
  *   by reference: string uid, then what the index was made with, to say it when the file is missing:
  *                lengths dim, metric, kind, m, ef_construction, quant */
@@ -123,8 +164,10 @@ static void ops_save(const struct obj *o, struct rdb_out *to)
 {
     const struct vset *s = vset_of(o);
     bool reference = to->by_reference && *s->uid;
-    rdb_put_u8(to, reference);
+    rdb_put_u8(to, (uint8_t)((reference ? FORM_REFERENCE : 0) | (s->projection ? FORM_PROJECTION : 0)));
     rdb_put_str(to, s->model ? slice_str(s->model) : SLICE(""));
+    if (s->projection)
+        projection_save(s->projection, to);
     if (!reference) {
         vec_save(s->index, to->to);
         return;
@@ -158,28 +201,44 @@ static int load_reference(struct rdb_in *from, struct slice model, struct vset *
     return vset_create(out, &c, uid, model, err);
 }
 
+static int load_index(uint8_t form, struct slice model, struct rdb_in *from, struct vset **out, struct err *err)
+{
+    if (form & FORM_REFERENCE)
+        return load_reference(from, model, out, err);
+    struct vset *s = vset_make(model);
+    int rc = vec_load(&s->index, slice_of((const char *)from->p, (size_t)(from->end - from->p)), NULL, err);
+    from->p = from->end;
+    if (rc < 0)
+        vset_destroy(s);
+    else
+        *out = s;
+    return rc;
+}
+
 static int ops_load(uint8_t rdb_type, struct rdb_in *from, struct value *out, struct err *err)
 {
     uint8_t form = rdb_get_u8(from);
     struct slice m = rdb_get_str(from);
+    struct projection *p = NULL;
     struct vset *s = NULL;
-    int rc;
-    if (form > 1 || from->bad || (form == 1 && !from->by_reference))
+    int rc = 0;
+    if (form > (FORM_REFERENCE | FORM_PROJECTION) || from->bad || ((form & FORM_REFERENCE) && !from->by_reference))
         return err_set(err, ERR_GENERIC, "not a vector set's payload");
     char *model = mem_dup(m.p, m.len); /* the next string may take its place */
-    if (form == 1) {
-        rc = load_reference(from, slice_str(model), &s, err);
-    } else {
-        s = vset_make(slice_str(model));
-        rc = vec_load(&s->index, slice_of((const char *)from->p, (size_t)(from->end - from->p)), NULL, err);
-        from->p = from->end;
-    }
+    if (form & FORM_PROJECTION)
+        rc = projection_load(&p, from, err);
+    if (rc == 0)
+        rc = load_index(form, slice_str(model), from, &s, err);
     mem_free(model);
+    if (rc == 0 && p && projection_out(p) != vec_dim(s->index)) {
+        vset_destroy(s);
+        rc = err_set(err, ERR_INVALID, "a vector set with a projection to another number of components");
+    }
     if (rc < 0) {
-        if (form == 0)
-            vset_destroy(s);
+        projection_unref(p);
         return rc;
     }
+    s->projection = p;
     *out = value_container(OBJ_VECTOR, ENC_OWN, s);
     return 0;
 }

@@ -19,6 +19,7 @@
 
 #include "io/file.h"
 #include "store/obj.h"
+#include "store/projection.h"
 #include "store/rdb.h"
 #include "vec/vec.h"
 
@@ -26,6 +27,7 @@
 
 struct vset {
     struct vec_index *index;
+    struct projection *projection; /* NULL: vectors are kept as they come */
     char *model;            /* embedding model for TEXT; NULL: builtin/hash */
     uint64_t id;            /* of this process alone: VINFO's vset-uid */
     char uid[VSET_UID + 1]; /* empty: in memory */
@@ -40,11 +42,19 @@ void vset_boot(void); /* registers the type `vectorset` and the settings */
 /* uid NULL: in memory. "" : on a new file. Else, in a replay: on the file of that uid. Errors: ERR_STATE when files are
  * not kept (no journal), and those of vec_create. model is copied, NULL allowed. */
 int vset_create(struct vset **out, const struct vec_config *config, const char *uid, struct slice model, struct err *err);
+/* Of a set that is empty and was made with as many components as are to be kept: vectors come with `in` of them. */
+void vset_reduce(struct vset *s, uint32_t in);
 void vset_destroy(struct vset *s); /* drops the reference to the index; the file stays */
 static inline struct vset *vset_of(const struct obj *o)
 {
     return o->v.ptr;
 }
+/* How many components a vector must have that is added or searched for. */
+uint32_t vset_input_dim(const struct vset *s);
+/* ERR_GENERIC, in Redis's words, when that is not dim. */
+int vset_check_dim(const struct vset *s, uint32_t dim, struct err *err);
+/* vec_add of a vector as it came. */
+int vset_add(struct vset *s, struct slice name, const float *x, uint32_t dim, struct slice attr, struct err *err);
 /* The name of how its vectors are kept, in Redis's words: f32, int8, bin; ours beside them. */
 const char *vset_quant_name(const struct vset *s);
 /* In a replay: is the effect at lsn in the file already? */

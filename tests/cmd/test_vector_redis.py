@@ -332,3 +332,94 @@ def test_churn(r):
     for name in list(now):
         assert raw(r, "VREM", "v", name) == 1
     assert r.exists("v") == 0
+
+
+# ---- REDUCE ----
+
+def project(v, out):
+    """The first rows of a Walsh-Hadamard matrix, as Redis has them."""
+    return [sum(x * (-1 if (i & j).bit_count() % 2 else 1) for j, x in enumerate(v)) / math.sqrt(len(v)) for i in range(out)]
+
+
+def test_reduce(r):
+    rng = random.Random(9)
+    vs = fill_reduced(r, "v", rng, 300, 100, 80)
+    info = raw(r, "VINFO", "v")
+    assert info[info.index(b"vector-dim") + 1] == 80 == raw(r, "VDIM", "v")
+    assert info[info.index(b"projection-input-dim") + 1] == 100
+    for name in list(vs)[:20]:
+        assert [float(x) for x in raw(r, "VEMB", "v", name)] == pytest.approx(project(vs[name], 80), abs=0.01)
+        assert raw(r, "VSIM", "v", "FP32", blob(vs[name]), "COUNT", 1) == [name]  # queries go the same way,
+        assert raw(r, "VSIM", "v", "FP32", blob(project(vs[name], 80)), "COUNT", 1) == [name]  # or have gone it
+        assert raw(r, "VSIM", "v", "ELE", name, "COUNT", 1) == [name]
+    queries = b"".join(blob(vs[name]) for name in list(vs)[:30])
+    assert raw(r, "VSEARCH", "v", "BATCH", 30, "FP32", queries, "COUNT", 1) == [[name] for name in list(vs)[:30]]
+    assert raw(r, "VADD", "v", "FP32", blob(vs[b"e5"]), "without the word") == 1
+    assert raw(r, "VMADD", "v", "COUNT", 30, "FP32", queries, *[f"m{i}" for i in range(30)]) == 30
+    assert set(raw(r, "VSIM", "v", "FP32", blob(vs[b"e5"]), "COUNT", 3)) == {b"e5", b"m5", b"without the word"}
+
+
+def fill_reduced(r, key, rng, n, dim, reduced):
+    vs = {f"e{i}".encode(): some(rng, dim) for i in range(n)}
+    for name, v in vs.items():
+        assert raw(r, "VADD", key, "REDUCE", reduced, "FP32", blob(v), name) == 1
+    return vs
+
+
+def test_reduce_refuses(r):
+    raw(r, "VADD", "v", "REDUCE", 2, "VALUES", 4, 1, 2, 3, 4, "a")
+    raw(r, "VADD", "w", "VALUES", 4, 1, 2, 3, 4, "a")
+    for cmd, message in [(("v", "REDUCE", 2, "VALUES", 3, 1, 2, 3, "b"), "Input dimension mismatch for projection - got 3 but projection expects 4"),
+                         (("v", "REDUCE", 3, "VALUES", 4, 1, 2, 3, 4, "b"), "Vector dimension mismatch - got 3 but set has 2"),
+                         (("w", "REDUCE", 2, "VALUES", 4, 1, 2, 3, 4, "b"), "cannot add projection to existing set without projection"),
+                         (("x", "REDUCE", 0, "VALUES", 4, 1, 2, 3, 4, "b"), "invalid vector specification"),
+                         (("x", "REDUCE", -1, "VALUES", 4, 1, 2, 3, 4, "b"), "invalid vector specification"),
+                         (("x", "REDUCE", 65537, "VALUES", 4, 1, 2, 3, 4, "b"), "invalid vector specification"),
+                         (("x", "REDUCE", "two", "VALUES", 4, 1, 2, 3, 4, "b"), "invalid vector specification"),
+                         (("x", "REDUCE", 2, "VALUES"), "invalid vector specification"),
+                         (("x", "VALUES", 4, 1, 2, 3, 4, "REDUCE", 2), "invalid option after element"),
+                         (("x", "VALUES", 4, 1, 2, 3, 4, "b", "REDUCE", 2), "invalid option after element")]:
+        assert error(r, "VADD", *cmd).startswith(message), cmd
+    assert error(r, "VSIM", "v", "VALUES", 3, 1, 2, 3).startswith("Input dimension mismatch for projection - got 3")
+    assert error(r, "VSIM", "v", "REDUCE", 2, "VALUES", 4, 1, 2, 3, 4) == "invalid vector specification"
+    assert raw(r, "VCARD", "v") == raw(r, "VCARD", "w") == 1 and r.exists("x") == 0
+
+
+def test_reduce_to_more_and_to_as_many(r):
+    raw(r, "VADD", "more", "REDUCE", 6, "VALUES", 4, 1, 2, 3, 4, "a", "NOQUANT")
+    assert [float(x) for x in raw(r, "VEMB", "more", "a")] == pytest.approx(project([1, 2, 3, 4], 6), abs=1e-5)
+    raw(r, "VADD", "same", "REDUCE", 4, "VALUES", 4, 1, 2, 3, 5, "a", "NOQUANT")
+    assert [float(x) for x in raw(r, "VEMB", "same", "a")] == pytest.approx(project([1, 2, 3, 5], 4), abs=1e-5)
+    assert float(raw(r, "VSIM", "same", "VALUES", 4, 1, 2, 3, 5, "WITHSCORES")[1]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("make", ["VADD", "VCREATE", "VCREATE FILE"])
+def test_a_projection_is_kept(fresh, make):
+    s = fresh("--appendonly", "yes", "--appendfsync", "always")
+    r = s.client(decode_responses=False)
+    rng = random.Random(10)
+    if make != "VADD":
+        raw(r, "VCREATE", "v", "DIM", 20, "REDUCE", 10, *(["STORAGE", "FILE"] if "FILE" in make else []))
+    vs = fill_reduced(r, "v", rng, 100, 20, 10)
+    payload = r.dump("v")
+    if "FILE" not in make:
+        r.copy("v", "w")
+    r.restore("x", 0, payload)
+
+    def whole(key):
+        for name, v in vs.items():
+            assert raw(r, "VSIM", key, "FP32", blob(v), "COUNT", 1) == [name]
+        assert error(r, "VSIM", key, "VALUES", 3, 1, 2, 3).startswith("Input dimension mismatch for projection")
+
+    for key in r.keys():
+        whole(key)
+    s.kill9()
+    s.start()
+    r = s.client(decode_responses=False)
+    for key in r.keys():
+        whole(key)
+    raw(r, "BGREWRITEAOF")
+    raw(r, "VADD", "v", "FP32", blob(vs[b"e0"]), "last")
+    s.restart()
+    r = s.client(decode_responses=False)
+    assert set(raw(r, "VSIM", "v", "FP32", blob(vs[b"e0"]), "COUNT", 2)) == {b"e0", b"last"}
