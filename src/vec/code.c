@@ -168,14 +168,28 @@ void probe_query(const struct vec_index *v, struct probe *p, const float *x, flo
         probe_q8(v, p, x, inv, (uint8_t *)(room + v->h.dim));
 }
 
+void probe_coded(const struct vec_index *v, struct probe *p, const struct coded *c)
+{
+    *p = (struct probe){.lo = c->lo, .step = c->step, .sum = c->sum, .sum2 = c->sum2};
+    if (v->h.quant == VEC_QUANT_NONE)
+        p->x = c->code;
+    else
+        p->code = c->code;
+}
+
 void probe_node(const struct vec_index *v, struct probe *p, uint32_t node)
 {
-    const struct row *r = vec_row(v, node);
-    *p = (struct probe){.lo = r->lo, .step = r->step, .sum = r->sum, .sum2 = r->sum2};
+    struct coded c;
+    code_get(v, node, &c);
+    probe_coded(v, p, &c);
+}
+
+float code_between(const struct vec_index *v, const struct coded *c, const struct probe *p)
+{
     if (v->h.quant == VEC_QUANT_NONE)
-        p->x = (const float *)(const void *)(r + 1);
-    else
-        p->code = (const uint8_t *)(r + 1);
+        return vec_distance(v, p->x, c->code);
+    int64_t product = simd.dot_u8(c->code, p->code, v->h.dim) + INT64_C(128) * c->sum;
+    return code_order(v, code_q8(v, c->lo, c->step, c->sum, c->sum2, p, product));
 }
 
 float code_exact(const struct vec_index *v, const struct probe *p, uint32_t node)
@@ -205,7 +219,8 @@ void code_near_many(const struct vec_index *v, const struct probe *p, const uint
         simd.dot_u8_many(product, codes + first, count, p->code, v->h.dim);
         for (uint32_t i = 0; i < count; i++) {
             const struct row *r = (const struct row *)(const void *)codes[first + i] - 1;
-            to[first + i] = code_order(v, code_q8(v, r, p, product[i] + INT64_C(128) * r->sum));
+            int64_t whole_product = product[i] + INT64_C(128) * r->sum;
+            to[first + i] = code_order(v, code_q8(v, r->lo, r->step, r->sum, r->sum2, p, whole_product));
         }
     }
 }

@@ -50,6 +50,9 @@ bool code_sound(const struct vec_index *v, const float *decoded);
 /* `room` has v->h.dim floats and as many bytes. */
 void probe_query(const struct vec_index *v, struct probe *p, const float *x, float *room);
 void probe_node(const struct vec_index *v, struct probe *p, uint32_t node);
+void probe_coded(const struct vec_index *v, struct probe *p, const struct coded *c); /* borrows its bytes */
+/* What code_near says of a vector that is not in a row. */
+float code_between(const struct vec_index *v, const struct coded *c, const struct probe *p);
 
 /* Smaller is nearer; NaN and what overflows count as very far. */
 static inline float code_order(const struct vec_index *v, double d)
@@ -61,16 +64,17 @@ static inline float code_order(const struct vec_index *v, double d)
 
 /* The distance of two coded vectors a and b from the product of their bytes: |a - b|^2 or -a.b with every component
  * written as lo + step * byte. The common offset cancels before anything is squared. */
-static inline double code_q8(const struct vec_index *v, const struct row *r, const struct probe *p, int64_t product)
+static inline double code_q8(const struct vec_index *v, float lo, float step, uint32_t sum, uint32_t sum2,
+                             const struct probe *p, int64_t product)
 {
-    double n = v->h.dim, a = (double)r->step, b = (double)p->step;
-    double sum_a = r->sum, sum_b = p->sum, ab = a * b * (double)product;
+    double n = v->h.dim, a = (double)step, b = (double)p->step;
+    double sum_a = sum, sum_b = p->sum, ab = a * b * (double)product;
     if (v->h.metric == VEC_L2) {
-        double o = (double)r->lo - (double)p->lo;
-        double d = n * o * o + a * (a * r->sum2 + 2 * o * sum_a) + b * (b * p->sum2 - 2 * o * sum_b) - 2 * ab;
+        double o = (double)lo - (double)p->lo;
+        double d = n * o * o + a * (a * sum2 + 2 * o * sum_a) + b * (b * p->sum2 - 2 * o * sum_b) - 2 * ab;
         return d > 0 ? d : 0;
     }
-    double lo_a = (double)r->lo, lo_b = (double)p->lo;
+    double lo_a = (double)lo, lo_b = (double)p->lo;
     return -(n * lo_a * lo_b + lo_a * b * sum_b + lo_b * a * sum_a + ab);
 }
 
@@ -80,7 +84,7 @@ static inline float code_near_row(const struct vec_index *v, const struct probe 
     if (v->h.quant == VEC_QUANT_NONE)
         return vec_distance(v, p->x, (const float *)(const void *)(r + 1));
     int64_t product = simd.dot_u8((const uint8_t *)(r + 1), p->code, v->h.dim) + INT64_C(128) * r->sum;
-    return code_order(v, code_q8(v, r, p, product));
+    return code_order(v, code_q8(v, r->lo, r->step, r->sum, r->sum2, p, product));
 }
 static inline float code_near(const struct vec_index *v, const struct probe *p, uint32_t node)
 {

@@ -258,6 +258,7 @@ static int load_all(struct loader *l, const struct dump_head *h)
         return BAD(l, "something follows its last element");
     memcpy(v->rng.s, h->rng, sizeof v->rng.s);
     v->h.node_uid = h->node_uid;
+    atomic_store_explicit(&v->newest, h->node_uid, memory_order_relaxed);
     if (h->entry)
         atomic_store_explicit(&v->entry, (uint64_t)NODE_LEVEL(vec_state(v, h->entry)) << 32 | h->entry,
                               memory_order_release);

@@ -157,6 +157,7 @@ static void take_header(struct vec_index *v, const struct vec_header *h)
     atomic_store_explicit(&v->top, (uint32_t)h->area[AREA_ROWS].used, memory_order_release);
     memcpy(v->rng.s, h->rng, sizeof h->rng);
     v->lsn_on_file = h->lsn;
+    atomic_store_explicit(&v->newest, h->node_uid, memory_order_relaxed);
     if (h->limbo_count)
         limbo_push(&v->node_limbo, 0, h->limbo_count);
     if (h->heap_limbo_count)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "vec/epoch.h"
 
 int hnsw_random_level(struct vec_index *v)
 {
@@ -201,13 +202,14 @@ static void link_both(struct vec_index *v, uint32_t a, uint32_t b, int level)
 
 /* ---- insert ---- */
 
-/* The links `node` should have on a level, looked for from `start`; best are left in s->best, sorted. */
-static uint32_t find_links(struct vec_index *v, struct searcher *s, uint32_t node, uint32_t avoid, int level,
-                           struct cand *start)
+/* The links a vector should have on a level, looked for from `start`; best are left in s->best, sorted. `node` (0:
+ * none) is the vector's own. */
+static uint32_t find_links(const struct vec_index *v, struct searcher *s, const struct coded *c, uint32_t node,
+                           uint32_t avoid, int level, struct cand *start)
 {
     struct probe p;
-    probe_node(v, &p, node);
-    struct walk w = {.from = &p, .ef = v->h.ef_construction, .avoid = avoid, .twin_of = node, .twins = v->h.m / 2};
+    probe_coded(v, &p, c);
+    struct walk w = {.from = &p, .ef = v->h.ef_construction, .avoid = avoid, .twin = c, .twins = v->h.m / 2};
     hnsw_walk(v, s, &w, *start, level);
     searcher_forget(s);
     if (s->best.n)
@@ -233,7 +235,9 @@ static uint32_t find_from(struct vec_index *v, struct searcher *s, uint32_t node
                           uint32_t from)
 {
     struct cand start = {between(v, node, from), from};
-    return find_links(v, s, node, gone, level, &start);
+    struct coded c;
+    code_get(v, node, &c);
+    return find_links(v, s, &c, node, gone, level, &start);
 }
 
 static void link_back(struct vec_index *v, uint32_t node, int level)
@@ -256,10 +260,12 @@ void hnsw_insert(struct vec_index *v, uint32_t node, uint32_t avoid)
         struct searcher *s = searcher_get(vec_top(v));
         int from = ENTRY_LEVEL(entry) < level ? ENTRY_LEVEL(entry) : level;
         struct probe p;
-        probe_node(v, &p, node);
+        struct coded c;
+        code_get(v, node, &c);
+        probe_coded(v, &p, &c);
         struct cand start = hnsw_descend(v, s, &p, entry, from);
         for (int l = from; l >= 0; l--) {
-            uint32_t any, n = find_links(v, s, node, avoid, l, &start);
+            uint32_t any, n = find_links(v, s, &c, node, avoid, l, &start);
             if (n == 0 && l == 0 && (any = any_node(v, node)))
                 n = find_from(v, s, node, avoid, l, any);
             for (uint32_t i = 0; i < n; i++)
@@ -270,6 +276,98 @@ void hnsw_insert(struct vec_index *v, uint32_t node, uint32_t avoid)
     }
     if (!entry || level > ENTRY_LEVEL(entry))
         atomic_store_explicit(&v->entry, (uint64_t)level << 32 | node, memory_order_release);
+}
+
+/* ---- insert in two steps ---- */
+
+static uint64_t uid_of(const struct vec_index *v, uint32_t node)
+{
+    return vec_meta(v, node)->uid;
+}
+
+void hnsw_plan(struct vec_index *v, struct hnsw_plan *plan, const struct coded *c)
+{
+    int ticket = epoch_begin();
+    uint64_t entry = atomic_load_explicit(&v->entry, memory_order_acquire);
+    plan->seen = atomic_load_explicit(&v->newest, memory_order_acquire);
+    plan->from = !entry ? -1 : ENTRY_LEVEL(entry) < plan->level ? ENTRY_LEVEL(entry) : plan->level;
+    plan->count = mem_zero((size_t)(plan->level + 1) * sizeof *plan->count);
+    plan->links = mem_zero((size_t)(plan->level + 1) * v->h.m * sizeof *plan->links);
+    if (entry) {
+        struct searcher *s = searcher_get(vec_top(v));
+        struct probe p;
+        probe_coded(v, &p, c);
+        struct cand start = hnsw_descend(v, s, &p, entry, plan->from);
+        for (int l = plan->from; l >= 0; l--) {
+            uint32_t n = find_links(v, s, c, 0, 0, l, &start);
+            for (uint32_t i = 0; i < n; i++)
+                plan->links[(uint32_t)l * v->h.m + i] = (struct planned){uid_of(v, s->best.a[i].node), s->best.a[i]};
+            plan->count[l] = n;
+        }
+    }
+    epoch_end(ticket);
+}
+
+void hnsw_plan_release(struct hnsw_plan *plan)
+{
+    mem_free(plan->count);
+    mem_free(plan->links);
+    plan->count = NULL;
+    plan->links = NULL;
+}
+
+/* Is it still the node that was found, and on that level? */
+static bool still_there(const struct vec_index *v, const struct planned *p, int level)
+{
+    uint32_t state = vec_state(v, p->c.node);
+    return NODE_KIND(state) == NODE_LIVE && NODE_LEVEL(state) >= level && uid_of(v, p->c.node) == p->uid;
+}
+
+/* What the plan found on a level and what was added since, nearest first, the ones to keep before the others. */
+static uint32_t planned_links(const struct vec_index *v, uint32_t node, uint32_t avoid, const struct hnsw_plan *plan,
+                              int level, struct cand *to)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < plan->count[level]; i++) {
+        const struct planned *p = &plan->links[(uint32_t)level * v->h.m + i];
+        if (p->c.node != avoid && still_there(v, p, level))
+            to[n++] = p->c;
+    }
+    uint32_t found = n;
+    for (uint32_t i = 0; i < RECENT; i++) {
+        struct planned p = {.uid = v->recent[i].uid, .c = {.node = v->recent[i].node}};
+        if (p.uid <= plan->seen || p.c.node == node || p.c.node == avoid || !still_there(v, &p, level))
+            continue;
+        p.c.d = between(v, node, p.c.node);
+        to[n++] = p.c;
+    }
+    if (n == found)
+        return n;
+    qsort(to, n, sizeof *to, by_distance);
+    return select_links(v, to, n, v->h.m);
+}
+
+void hnsw_insert_planned(struct vec_index *v, uint32_t node, uint32_t avoid, const struct hnsw_plan *plan)
+{
+    uint64_t entry = atomic_load_explicit(&v->entry, memory_order_relaxed);
+    int from = !entry ? -1 : ENTRY_LEVEL(entry) < plan->level ? ENTRY_LEVEL(entry) : plan->level;
+    struct cand *to = mem_alloc((v->h.m + RECENT) * sizeof *to);
+    uint32_t n = from == plan->from && from >= 0 ? planned_links(v, node, avoid, plan, 0, to) : 0;
+    if (n == 0 || n < plan->count[0] / 2) { /* the neighbourhood is no longer what it was */
+        mem_free(to);
+        hnsw_insert(v, node, avoid);
+        return;
+    }
+    for (int l = from; l >= 0; l--) {
+        n = planned_links(v, node, avoid, plan, l, to);
+        for (uint32_t i = 0; i < n; i++)
+            append_link(v, node, l, to[i].node);
+    }
+    mem_free(to);
+    for (int l = 0; l <= from; l++)
+        link_back(v, node, l);
+    if (plan->level > ENTRY_LEVEL(entry))
+        atomic_store_explicit(&v->entry, (uint64_t)plan->level << 32 | node, memory_order_release);
 }
 
 /* ---- remove ---- */
@@ -326,9 +424,11 @@ static void refill(struct vec_index *v, uint32_t node, uint32_t gone, int level,
         return;
     struct searcher *s = searcher_get(vec_top(v));
     struct probe p;
-    probe_node(v, &p, node);
+    struct coded c;
+    code_get(v, node, &c);
+    probe_coded(v, &p, &c);
     struct cand start = hnsw_descend(v, s, &p, entry, level);
-    n = find_links(v, s, node, gone, level, &start);
+    n = find_links(v, s, &c, node, gone, level, &start);
     if (n < enough && ENTRY_NODE(entry) != node)
         n = find_from(v, s, node, gone, level, ENTRY_NODE(entry));
     for (uint32_t i = 0; i < orphans && n < enough; i++)

@@ -14,7 +14,7 @@ struct walk {
     const struct probe *from;
     uint32_t ef;
     uint32_t avoid;              /* a node that must not be among the results; 0: none */
-    uint32_t twin_of;            /* not 0: a node; of the nodes with its very vector ... */
+    const struct coded *twin;    /* not NULL: of the nodes with this very vector ... */
     uint32_t twins;              /* ... this many may be met */
     const struct filter *filter; /* NULL: every node may be a result */
     uint32_t budget;             /* nodes the filter may judge */
@@ -34,6 +34,23 @@ bool hnsw_matches(const struct vec_index *v, struct searcher *s, const struct fi
 int hnsw_random_level(struct vec_index *v);
 /* Links a node whose records are complete into the graph. `avoid` (0: none) is about to leave and gets no link. */
 void hnsw_insert(struct vec_index *v, uint32_t node, uint32_t avoid);
+
+/* The search for links is nine tenths of an insert and only reads. So it can be done before, anywhere: */
+struct hnsw_plan {
+    int level;       /* of the node to come */
+    int from;        /* links were looked for on levels 0..from; -1: the index was empty */
+    uint64_t seen;   /* nodes with a greater uid were made after the search began */
+    uint32_t *count; /* links by level */
+    struct planned {
+        uint64_t uid; /* of the node at that time: its slot may have been given to another since */
+        struct cand c;
+    } * links; /* v->h.m places by level, nearest first */
+};
+/* any: fills plan->from, seen and links for a vector. plan->level is set; hnsw_plan_release frees. */
+void hnsw_plan(struct vec_index *v, struct hnsw_plan *plan, const struct coded *c);
+void hnsw_plan_release(struct hnsw_plan *plan);
+/* loop: hnsw_insert with what the plan found, as far as it still holds, and the nodes added since. */
+void hnsw_insert_planned(struct vec_index *v, uint32_t node, uint32_t avoid, const struct hnsw_plan *plan);
 /* Takes a node out: after this no link leads to it. Its own record stays as it was, for readers that stand on it. */
 void hnsw_remove(struct vec_index *v, uint32_t node);
 

@@ -125,12 +125,11 @@ static void judge_fresh(const struct vec_index *v, struct searcher *s, const str
 static inline bool one_twin_too_many(const struct vec_index *v, const struct walk *w, struct cand c, float self,
                                      uint32_t *twins)
 {
-    if (!w->twin_of || c.d != self)
+    if (!w->twin || c.d != self)
         return false;
-    struct coded a, b;
-    code_get(v, c.node, &a);
-    code_get(v, w->twin_of, &b);
-    return code_same(&a, &b, v) && ++*twins > w->twins;
+    struct coded has;
+    code_get(v, c.node, &has);
+    return code_same(&has, w->twin, v) && ++*twins > w->twins;
 }
 
 static inline bool stopped(const struct walk *w, uint32_t *steps)
@@ -145,7 +144,7 @@ static void walk_pool(const struct vec_index *v, struct searcher *s, const struc
     struct fresh f;
     struct pool *pool = &s->pool;
     uint32_t steps = 0, twins = 0, next = 0, most = w->ef + (w->avoid != 0);
-    float self = w->twin_of ? code_near(v, w->from, w->twin_of) : 0;
+    float self = w->twin ? code_between(v, w->twin, w->from) : 0;
     pool_clear(pool, most);
     pool_add(pool, pool_key(start), most);
     while (next < pool->n && !stopped(w, &steps)) {
@@ -178,7 +177,7 @@ static bool walk_heaps(const struct vec_index *v, struct searcher *s, const stru
 {
     struct fresh fresh;
     uint32_t judged = 0, steps = 0, twins = 0;
-    float self = w->twin_of ? code_near(v, w->from, w->twin_of) : 0;
+    float self = w->twin ? code_between(v, w->twin, w->from) : 0;
     queue_push(&s->open, start);
     offer(v, s, w, start, &judged);
     while (s->open.n) {

@@ -136,6 +136,8 @@ struct limbo {
 
 struct checkpoint;
 
+#define RECENT 64
+
 struct vec_index {
     atomic_int refs;
     struct space space;
@@ -150,6 +152,11 @@ struct vec_index {
     uint32_t links_at;    /* where the level-0 links begin in a row */
     double level_scale;   /* 1 / ln m */
     struct rng rng;
+    struct {
+        uint64_t uid;
+        uint32_t node;
+    } recent[RECENT];        /* the last that were added, at uid % RECENT */
+    _Atomic uint64_t newest; /* h.node_uid, for readers */
     struct limbo node_limbo, heap_limbo;
     uint64_t lsn_on_file;
     char *path;      /* NULL in memory */

@@ -342,19 +342,24 @@ int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const st
 
 /* ---- add, remove ---- */
 
+static int check_name(const struct vec_index *v, struct slice name, struct slice attr, struct err *err)
+{
+    if (name.len < 1 || name.len > VEC_MAX_NAME)
+        return err_set(err, ERR_INVALID, "an element's name has 1 to %d bytes, not %zu", VEC_MAX_NAME, name.len);
+    if (attr.len > VEC_MAX_ATTR)
+        return err_set(err, ERR_INVALID, "attributes have at most %d bytes, not %zu", VEC_MAX_ATTR, attr.len);
+    return vec_check(v, err);
+}
+
 static int check_input(const struct vec_index *v, struct slice name, const float *x, uint32_t dim, struct slice attr,
                        struct err *err)
 {
     if (dim != v->h.dim)
         return err_set(err, ERR_INVALID, "Vector dimension mismatch - got %" PRIu32 " but set has %" PRIu32, dim,
                        v->h.dim);
-    if (name.len < 1 || name.len > VEC_MAX_NAME)
-        return err_set(err, ERR_INVALID, "an element's name has 1 to %d bytes, not %zu", VEC_MAX_NAME, name.len);
-    if (attr.len > VEC_MAX_ATTR)
-        return err_set(err, ERR_INVALID, "attributes have at most %d bytes, not %zu", VEC_MAX_ATTR, attr.len);
     if (!simd_finite_f32(x, dim))
         return err_set(err, ERR_INVALID, "a vector holds finite numbers only, no NaN and no infinity");
-    return vec_check(v, err);
+    return check_name(v, name, attr, err);
 }
 
 static void count_add(_Atomic uint64_t *c, int64_t by)
@@ -393,15 +398,24 @@ static bool same_vector(const struct vec_index *v, uint32_t node, const struct c
     return code_same(&has, c, v);
 }
 
-/* The new node enters before the old one leaves, so that the element can be found at every moment. */
-static int put(struct vec_index *v, struct slice name, const struct coded *c, struct slice attr, struct err *err)
+static void remember(struct vec_index *v, uint32_t node)
 {
-    uint32_t hash = names_hash(v, name), old = names_find(v, name, hash), node;
+    uint64_t uid = vec_meta(v, node)->uid;
+    v->recent[uid % RECENT].uid = uid;
+    v->recent[uid % RECENT].node = node;
+    atomic_store_explicit(&v->newest, uid, memory_order_release);
+}
+
+/* The new node enters before the old one leaves, so that the element can be found at every moment. */
+static int put(struct vec_index *v, struct slice name, const struct coded *c, struct slice attr,
+               const struct hnsw_plan *plan, struct err *err)
+{
+    uint32_t hash = names_hash(v, name), old = names_find(v, name, hash), node = 0;
     if (old && same_vector(v, old, c))
         return attr.p ? replace_attr(v, old, attr, err) : vec_check(v, err);
     if (old && !attr.p && !heap_get(v, atomic_load_explicit(&vec_meta(v, old)->attr, memory_order_relaxed), &attr))
         return vec_check(v, err);
-    int level = v->h.kind == VEC_HNSW ? hnsw_random_level(v) : 0;
+    int level = plan ? plan->level : v->h.kind == VEC_HNSW ? hnsw_random_level(v) : 0;
     int rc = old ? 0 : names_reserve(v, err);
     if (rc == 0)
         rc = vec_add_node(v, name, hash, c, attr, level, &node, err);
@@ -415,8 +429,11 @@ static int put(struct vec_index *v, struct slice name, const struct coded *c, st
         names_replace(v, old, node);
     else
         names_insert(v, node, hash);
-    if (v->h.kind == VEC_HNSW)
+    if (plan)
+        hnsw_insert_planned(v, node, old, plan);
+    else if (v->h.kind == VEC_HNSW)
         hnsw_insert(v, node, old);
+    remember(v, node);
     if (!old) {
         count_add(&v->count, 1);
         return VEC_ADDED;
@@ -435,11 +452,66 @@ int vec_add(struct vec_index *v, struct slice name, const float *x, uint32_t dim
     struct coded c;
     void *room = mem_alloc(v->code_bytes + v->rest_bytes);
     code_encode(v, x, &c, room);
-    rc = put(v, name, &c, attr, err);
+    rc = put(v, name, &c, attr, NULL, err);
     mem_free(room);
     if (rc >= 0 && vec_damaged(v))
         return vec_check(v, err);
     return rc;
+}
+
+struct vec_addition {
+    struct vec_index *v; /* a reference */
+    struct hnsw_plan plan;
+    struct coded c;
+    char room[]; /* of c */
+};
+
+#define QUICK_BELOW 1000 /* elements: linking one more takes some tens of microseconds */
+
+bool vec_add_is_quick(const struct vec_index *v)
+{
+    return v->h.kind == VEC_FLAT || vec_count(v) < QUICK_BELOW;
+}
+
+int vec_prepare(struct vec_addition **out, struct vec_index *v, const float *x, uint32_t dim, struct err *err)
+{
+    int rc = check_input(v, SLICE("?"), x, dim, SLICE(""), err);
+    if (rc < 0)
+        return rc;
+    struct vec_addition *a = mem_zero(sizeof *a + v->code_bytes + v->rest_bytes);
+    a->v = vec_ref(v);
+    a->plan.level = v->h.kind == VEC_HNSW ? hnsw_random_level(v) : 0;
+    code_encode(v, x, &a->c, a->room);
+    *out = a;
+    return 0;
+}
+
+void vec_plan(struct vec_addition *a)
+{
+    if (a->v->h.kind == VEC_HNSW && !a->plan.links)
+        hnsw_plan(a->v, &a->plan, &a->c);
+}
+
+int vec_commit(struct vec_addition *a, struct slice name, struct slice attr, struct err *err)
+{
+    struct vec_index *v = a->v;
+    int rc = check_name(v, name, attr, err);
+    if (rc < 0)
+        return rc;
+    vec_reclaim(v, RECLAIM_STEP);
+    rc = put(v, name, &a->c, attr, a->plan.links ? &a->plan : NULL, err);
+    if (rc >= 0 && vec_damaged(v))
+        return vec_check(v, err);
+    return rc;
+}
+
+void vec_addition_destroy(struct vec_addition *a)
+{
+    if (!a)
+        return;
+    hnsw_plan_release(&a->plan);
+    vec_unref(a->v);
+    mem_free(a);
 }
 
 static uint32_t find(const struct vec_index *v, struct slice name)

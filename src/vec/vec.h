@@ -78,7 +78,19 @@ enum vec_added { VEC_UPDATED = 0, VEC_ADDED = 1 }; /* what vec_add returns when 
  * was: ERR_INVALID (length of the vector, NaN or infinity, name or attributes too long), ERR_OOM, ERR_IO (damaged
  * file). */
 int vec_add(struct vec_index *v, struct slice name, const float *x, uint32_t dim, struct slice attr,
-            struct err *err);                                    /* loop */
+            struct err *err); /* loop */
+
+/* vec_add in two steps, so that the part which takes long and only reads can be a worker's: prepare checks the input
+ * and copies it, plan looks for links, commit adds. Between them the index may change in any way; commit uses what
+ * still holds. An index that holds few elements is not worth the trouble: vec_add_is_quick. */
+struct vec_addition;
+int vec_prepare(struct vec_addition **out, struct vec_index *v, const float *x, uint32_t dim,
+                struct err *err);                                                              /* loop */
+void vec_plan(struct vec_addition *a);                                                         /* any */
+int vec_commit(struct vec_addition *a, struct slice name, struct slice attr, struct err *err); /* loop; as vec_add */
+void vec_addition_destroy(struct vec_addition *a);                                             /* loop; NULL allowed */
+bool vec_add_is_quick(const struct vec_index *v);                                              /* loop */
+
 bool vec_remove(struct vec_index *v, struct slice name);         /* loop; false: there was none */
 bool vec_contains(const struct vec_index *v, struct slice name); /* loop */
 /* Borrowed until the next change of the index. True with an empty slice: the element has no attributes. */

@@ -74,7 +74,7 @@ static void prepare(void)
     struct vec_index *v = NULL;
     struct rng r;
     snprintf(path, sizeof path, "/tmp/skald-fuzz-vec-%d", (int)getpid());
-    struct vec_config c = {.dim = DIM, .m = 4, .metric = VEC_L2, .seed = 1, .ef_construction = 20};
+    struct vec_config c = {.dim = DIM, .m = 4, .metric = VEC_L2, .quant = VEC_QUANT_Q8, .seed = 1, .ef_construction = 20};
     if (loop_create(&l, NULL) || file_io_create(&io, l, FILE_THREAD, NULL) || vec_create_file(&v, path, &c, NULL))
         abort();
     rng_seed(&r, 1);
