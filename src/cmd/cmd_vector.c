@@ -1,5 +1,5 @@
-/* Vector sets: the commands that write, VCREATE, VADD, VREM and VSETATTR. Reading elements is in cmd_vread.c, searching in
- * cmd_vsearch.c.
+/* Vector sets: the commands that write, VCREATE, VADD, VREM and VSETATTR. Reading elements is in cmd_vread.c, searching
+ * in cmd_vsearch.c.
  *
  * A set has Q8 codes unless it is told otherwise; BIN of VADD is accepted and gives Q8. */
 #include <math.h>
@@ -171,7 +171,7 @@ static bool add_option(struct call *c, int *i, struct add_args *a)
     struct slice o = call_arg(c, *i);
     bool more = *i + 1 < c->argc;
     if (slice_is(o, "cas"))
-        return true; /* nothing to do: readers never wait for a writer here */
+        return true; /* nothing to do: it is always like that here */
     if (quant_word(o, &a->quant)) {
         a->quantised = true;
         a->quant_word = o;
@@ -203,8 +203,7 @@ static bool add_parse(struct call *c, struct add_args *a)
     *a = (struct add_args){0};
     if (slice_is(call_arg(c, 2), "reduce")) {
         if (!num_to_i64(call_arg(c, 3), &a->reduce) || a->reduce < 1 || a->reduce > VEC_MAX_DIM) {
-            reply_errorf(c->reply, "ERR invalid vector specification: REDUCE needs a number from 1 to %d",
-                         VEC_MAX_DIM);
+            reply_errorf(c->reply, "ERR invalid vector specification: REDUCE needs a number from 1 to %d", VEC_MAX_DIM);
             return false;
         }
         i = 4;
@@ -244,8 +243,10 @@ static int add_conflict(const struct vset *s, const struct add_args *a, uint32_t
     return 0;
 }
 
-/* Adds to the set under the key, made when it is not there. Negative with err, else what vec_add says. */
-static int add_vector(struct call *c, const struct add_args *a, const float *x, uint32_t dim, struct err *err)
+/* Adds to the set under the key, made when it is not there. `planned` (or NULL) has the links, if the key is still the
+ * set that it was planned for. Negative with err, else what vec_add says. */
+static int add_vector(struct call *c, const struct add_args *a, const float *x, uint32_t dim,
+                      struct vec_addition *planned, struct err *err)
 {
     bool wrong;
     struct slice key = call_arg(c, 1);
@@ -269,7 +270,9 @@ static int add_vector(struct call *c, const struct add_args *a, const float *x, 
     struct vset *s = fresh ? fresh : vset_of(o);
     if ((rc = add_conflict(s, a, dim, err)) < 0)
         return rc;
-    if ((rc = vset_add(s, a->element, x, dim, a->attr, err)) < 0) {
+    rc = planned && vec_addition_for(planned) == s->index ? vec_commit(planned, a->element, a->attr, err)
+                                                          : vset_add(s, a->element, x, dim, a->attr, err);
+    if (rc < 0) {
         vset_destroy(fresh);
         return rc;
     }
@@ -287,7 +290,7 @@ struct text_add {
 };
 
 /* The vector in the place of the text; a set that this makes on replay must be made the same way. */
-static void text_effect(struct call *c, const struct add_args *a, const float *x, uint32_t dim)
+static void vector_effect(struct call *c, const struct add_args *a, const float *x, uint32_t dim)
 {
     struct slice argv[16] = {SLICE("VADD"), call_arg(c, 1)};
     char ef[NUM_I64_MAX], m[NUM_I64_MAX], reduce[NUM_I64_MAX];
@@ -321,11 +324,11 @@ static void text_added(void *arg, const float *x, uint32_t dim, const struct err
     struct text_add *t = arg;
     struct call *c = t->call;
     struct err err;
-    int rc = failed ? failed->code : add_vector(c, &t->a, x, dim, &err);
+    int rc = failed ? failed->code : add_vector(c, &t->a, x, dim, NULL, &err);
     if (rc < 0) {
         call_err(c, failed ? failed : &err);
     } else {
-        text_effect(c, &t->a, x, dim);
+        vector_effect(c, &t->a, x, dim);
         reply_bool(c->reply, rc == VEC_ADDED);
     }
     if (t->parked) {
@@ -363,6 +366,61 @@ static void vadd_text(struct call *c, const struct add_args *a, const struct vse
         t->embed = e;
 }
 
+/* An element for a large set: a worker looks for its links, nine tenths of the work, and the loop puts it in. */
+struct planned_add {
+    struct job job; /* first */
+    struct call *call;
+    struct add_args a;
+    struct vec_addition *addition;
+};
+
+static void planned_run(struct job *j)
+{
+    vec_plan(((struct planned_add *)j)->addition);
+}
+
+static void planned_done(struct job *j)
+{
+    struct planned_add *p = (struct planned_add *)j;
+    struct call *c = p->call;
+    struct err err;
+    int rc = job_cancelled(j) ? err_set(&err, ERR_CANCELLED, "VADD was cancelled")
+                              : add_vector(c, &p->a, p->a.v.x, p->a.v.dim, p->addition, &err);
+    if (rc < 0) {
+        call_err(c, &err);
+    } else {
+        vector_effect(c, &p->a, p->a.v.x, p->a.v.dim);
+        reply_bool(c->reply, rc == VEC_ADDED);
+    }
+    call_resume(c);
+    vec_addition_destroy(p->addition);
+    mem_free(p->a.v.x);
+    mem_free(p);
+}
+
+static void planned_cancel(struct call *c, void *arg)
+{
+    job_cancel(&((struct planned_add *)arg)->job);
+}
+
+/* False: it is not worth a worker, or may not wait, or is wrong in a way that adding it will say. */
+static bool vadd_planned(struct call *c, const struct add_args *a, struct vset *s)
+{
+    struct vec_addition *addition;
+    struct err err;
+    if (!s || (c->flags & (CALL_ATOMIC | CALL_REPLAY)) || vec_add_is_quick(s->index) ||
+        vset_prepare(s, &addition, a->v.x, a->v.dim, &err) < 0)
+        return false;
+    struct planned_add *p = mem_zero(sizeof *p);
+    p->addition = addition;
+    p->job.run = planned_run;
+    p->job.done = planned_done;
+    p->call = call_park(c, planned_cancel, p);
+    add_parse(p->call, &p->a); /* again: the slices of the parked call live on */
+    job_submit(vsearch_pool(), &p->job);
+    return true;
+}
+
 /* > VADD points VALUES 2 1 1 pt:A
  * < (integer) 1
  * > VADD points VALUES 2 -1 -1 pt:B SETATTR '{"colour":"red"}'
@@ -390,11 +448,13 @@ static void vadd(struct call *c)
         vadd_text(c, &a, s);
         return;
     }
-    int rc = add_vector(c, &a, a.v.x, a.v.dim, &err);
-    if (rc < 0)
-        call_err(c, &err);
-    else
-        reply_bool(c->reply, rc == VEC_ADDED);
+    if (!vadd_planned(c, &a, s)) {
+        int rc = add_vector(c, &a, a.v.x, a.v.dim, NULL, &err);
+        if (rc < 0)
+            call_err(c, &err);
+        else
+            reply_bool(c->reply, rc == VEC_ADDED);
+    }
     mem_free(a.v.x);
 }
 
@@ -442,7 +502,7 @@ static void vsetattr(struct call *c)
 }
 
 #define SYNTAX_VECTOR "(FP32 vector|VALUES num vector...|TEXT text)"
-#define KEY1 .first = 1, .last = 1, .step = 1, .acl = ACL_VECTOR
+#define KEY1          .first = 1, .last = 1, .step = 1, .acl = ACL_VECTOR
 
 static const struct cmd rows[] = {
     {.name = "vcreate",
@@ -451,8 +511,9 @@ static const struct cmd rows[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      KEY1,
      .key_spec = "OW insert",
-     .syntax = "key DIM dim [REDUCE dim] [METRIC (COSINE|L2|IP)] [QUANT (NONE|Q8)] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
-               "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
+     .syntax =
+         "key DIM dim [REDUCE dim] [METRIC (COSINE|L2|IP)] [QUANT (NONE|Q8)] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
+         "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
      .summary = "Makes an empty vector set with its own metric, index and storage.",
      .since = "1.0.0",
      .complexity = "O(1)"},
@@ -462,9 +523,9 @@ static const struct cmd rows[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      KEY1,
      .key_spec = "RW update",
-     .syntax =
-         "key [REDUCE dim] " SYNTAX_VECTOR " element [CAS] [NOQUANT|Q8|BIN] [EF build-exploration-factor] [SETATTR attributes] "
-         "[M numlinks]",
+     .syntax = "key [REDUCE dim] " SYNTAX_VECTOR
+               " element [CAS] [NOQUANT|Q8|BIN] [EF build-exploration-factor] [SETATTR attributes] "
+               "[M numlinks]",
      .summary = "Adds an element with its vector, or gives it another one.",
      .since = "8.0.0",
      .complexity = "O(log N) where N is the elements"},

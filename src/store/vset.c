@@ -103,6 +103,19 @@ int vset_add(struct vset *s, struct slice name, const float *x, uint32_t dim, st
     return rc;
 }
 
+int vset_prepare(struct vset *s, struct vec_addition **out, const float *x, uint32_t dim, struct err *err)
+{
+    int rc = vset_check_dim(s, dim, err);
+    if (rc < 0 || !s->projection)
+        return rc < 0 ? rc : vec_prepare(out, s->index, x, dim, err);
+    uint32_t to = vec_dim(s->index);
+    float *short_x = mem_alloc(to * sizeof *short_x);
+    projection_apply(s->projection, x, short_x);
+    rc = vec_prepare(out, s->index, short_x, to, err);
+    mem_free(short_x);
+    return rc;
+}
+
 const char *vset_quant_name(const struct vset *s)
 {
     struct vec_stats st;

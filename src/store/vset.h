@@ -1,5 +1,5 @@
-/* The value type behind a vector set's key: an index (vec/), the name of its embedding model, and, with STORAGE FILE, the
- * file that the index lives on.
+/* The value type behind a vector set's key: an index (vec/), the name of its embedding model, and, with STORAGE FILE,
+ * the file that the index lives on.
  *
  * A set on a file is <dir>/vectors/<uid>.vec. The file is always the last complete checkpoint, marked with the journal
  * position (lsn) up to which it holds the set's effects; the journal has the rest. So, while the journal is replayed:
@@ -28,20 +28,21 @@
 struct vset {
     struct vec_index *index;
     struct projection *projection; /* NULL: vectors are kept as they come */
-    char *model;            /* embedding model for TEXT; NULL: builtin/hash */
-    uint64_t id;            /* of this process alone: VINFO's vset-uid */
-    char uid[VSET_UID + 1]; /* empty: in memory */
-    uint64_t file_lsn;      /* during a replay: the file holds the effects up to here */
-    bool missing;           /* during a replay: the file was not there */
-    int64_t checkpoint_ms;  /* when the last checkpoint began, monotonic */
-    struct list link;       /* among the sets on files */
+    char *model;                   /* embedding model for TEXT; NULL: builtin/hash */
+    uint64_t id;                   /* of this process alone: VINFO's vset-uid */
+    char uid[VSET_UID + 1];        /* empty: in memory */
+    uint64_t file_lsn;             /* during a replay: the file holds the effects up to here */
+    bool missing;                  /* during a replay: the file was not there */
+    int64_t checkpoint_ms;         /* when the last checkpoint began, monotonic */
+    struct list link;              /* among the sets on files */
 };
 
 void vset_boot(void); /* registers the type `vectorset` and the settings */
 
 /* uid NULL: in memory. "" : on a new file. Else, in a replay: on the file of that uid. Errors: ERR_STATE when files are
  * not kept (no journal), and those of vec_create. model is copied, NULL allowed. */
-int vset_create(struct vset **out, const struct vec_config *config, const char *uid, struct slice model, struct err *err);
+int vset_create(struct vset **out, const struct vec_config *config, const char *uid, struct slice model,
+                struct err *err);
 /* Of a set that is empty and was made with as many components as are to be kept: vectors come with `in` of them. */
 void vset_reduce(struct vset *s, uint32_t in);
 void vset_destroy(struct vset *s); /* drops the reference to the index; the file stays */
@@ -54,6 +55,8 @@ uint32_t vset_input_dim(const struct vset *s);
 /* ERR_GENERIC, in Redis's words, when that is not dim. */
 int vset_check_dim(const struct vset *s, uint32_t dim, struct err *err);
 /* vec_add of a vector as it came. */
+int vset_prepare(struct vset *s, struct vec_addition **out, const float *x, uint32_t dim,
+                 struct err *err); /* vec_prepare */
 int vset_add(struct vset *s, struct slice name, const float *x, uint32_t dim, struct slice attr, struct err *err);
 /* The name of how its vectors are kept, in Redis's words: f32, int8, bin; ours beside them. */
 const char *vset_quant_name(const struct vset *s);
@@ -77,9 +80,9 @@ struct vset_files {
 };
 void vset_settings(void);
 void vset_files_boot(const struct vset_files *f);
-int vset_files_loaded(struct err *err);    /* after the replay: point 3 above; blocks */
-void vset_files_tick(void);                /* periodic: checkpoints, removals */
-void vset_files_switch(uint64_t lsn);      /* the journal asks; `switched` is called when all files hold lsn */
-void vset_files_close(void);               /* a clean stop: checkpoints everything; blocks */
+int vset_files_loaded(struct err *err); /* after the replay: point 3 above; blocks */
+void vset_files_tick(void);             /* periodic: checkpoints, removals */
+void vset_files_switch(uint64_t lsn);   /* the journal asks; `switched` is called when all files hold lsn */
+void vset_files_close(void);            /* a clean stop: checkpoints everything; blocks */
 
 #endif

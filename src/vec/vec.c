@@ -505,6 +505,11 @@ int vec_commit(struct vec_addition *a, struct slice name, struct slice attr, str
     return rc;
 }
 
+const struct vec_index *vec_addition_for(const struct vec_addition *a)
+{
+    return a->v;
+}
+
 void vec_addition_destroy(struct vec_addition *a)
 {
     if (!a)

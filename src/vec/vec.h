@@ -89,6 +89,7 @@ int vec_prepare(struct vec_addition **out, struct vec_index *v, const float *x, 
 void vec_plan(struct vec_addition *a);                                                         /* any */
 int vec_commit(struct vec_addition *a, struct slice name, struct slice attr, struct err *err); /* loop; as vec_add */
 void vec_addition_destroy(struct vec_addition *a);                                             /* loop; NULL allowed */
+const struct vec_index *vec_addition_for(const struct vec_addition *a);
 bool vec_add_is_quick(const struct vec_index *v);                                              /* loop */
 
 bool vec_remove(struct vec_index *v, struct slice name);         /* loop; false: there was none */

@@ -335,6 +335,58 @@ static void walks_over_elements(void **state)
     vec_unref(v);
 }
 
+/* Additions that were planned together, some of them for a graph that has changed a lot since. */
+static void planned_additions(void **state)
+{
+    enum { N = 4000, DIM = 12, BATCH = 40 };
+    struct vec_index *v = make((struct vec_config){.dim = DIM, .metric = VEC_L2, .m = 8, .ef_construction = 60});
+    struct naive *n = naive_create(N, DIM);
+    struct vec_addition *a[BATCH];
+    struct rng r;
+    char t[16];
+    double recall = 0;
+    rng_seed(&r, 15);
+    for (uint32_t e = 0; e < N; e += BATCH) {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            float *x = n->x + (size_t)(e + i) * DIM;
+            random_vector(&r, x, DIM);
+            if (i % 8 == 7)
+                memcpy(x, x - DIM, DIM * sizeof *x);
+            assert_int_equal(vec_prepare(&a[i], v, x, DIM, NULL), 0);
+            assert_ptr_equal(vec_addition_for(a[i]), v);
+            vec_plan(a[i]);
+        }
+        for (uint32_t i = 0; i < BATCH; i++) {
+            if (e % 1000 == 0 && e && i % 4 == 0) /* what was found for it leaves */
+                for (uint32_t k = 0; k < 8; k++) {
+                    uint32_t gone = (uint32_t)rng_below(&r, e);
+                    vec_remove(v, naive_name(gone, t));
+                    n->live[gone] = false;
+                }
+            n->live[e + i] = true;
+            assert_int_equal(vec_commit(a[i], naive_name(e + i, t), SLICE(""), NULL), VEC_ADDED);
+            assert_int_equal(vec_contains(v, naive_name(e + i, t)), 1);
+            vec_addition_destroy(a[i]);
+        }
+    }
+    verify(v);
+    n->count = 0;
+    for (uint32_t e = 0; e < N; e++)
+        n->count += n->live[e];
+    assert_int_equal(vec_count(v), n->count);
+    for (int i = 0; i < 100; i++)
+        compare(v, n, &r, VEC_L2, &recall);
+    printf("planned: recall %.4f\n", recall / 100);
+    assert_true(recall / 100 > 0.97);
+    struct vec_addition *none = NULL;
+    float bad[DIM] = {NAN};
+    struct err err = {0};
+    assert_int_equal(vec_prepare(&none, v, bad, DIM, &err), ERR_INVALID);
+    assert_int_equal(vec_prepare(&none, v, n->x, DIM - 1, &err), ERR_INVALID);
+    naive_destroy(n);
+    vec_unref(v);
+}
+
 /* Many equal vectors among different ones, beyond the size that is scanned: all that is far can still be found. */
 static void duplicates(void **state)
 {
@@ -433,6 +485,7 @@ int main(void)
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(random_operations),
         cmocka_unit_test(walks_over_elements),
+        cmocka_unit_test(planned_additions),
         cmocka_unit_test(duplicates),
         cmocka_unit_test(extreme_values),
         cmocka_unit_test(same_seed_same_index),

@@ -64,6 +64,48 @@ static void put(struct rng *r, uint32_t e)
     assert_true(vec_add(v, naive_name(e, t), x, DIM, slice_str(attr), NULL) >= 0);
 }
 
+/* Additions whose links another thread looks for while the graph changes. */
+enum { EMPTY, TO_PLAN, TO_COMMIT, PENDING = 6 };
+static struct {
+    atomic_int state;
+    struct vec_addition *a;
+    uint32_t e;
+} pending[PENDING];
+
+static void *planner(void *arg)
+{
+    while (!atomic_load(&stop))
+        for (int i = 0; i < PENDING; i++)
+            if (atomic_load(&pending[i].state) == TO_PLAN) {
+                vec_plan(pending[i].a);
+                atomic_store(&pending[i].state, TO_COMMIT);
+            }
+    return NULL;
+}
+
+static void commit(int i)
+{
+    char t[16], attr[32];
+    snprintf(attr, sizeof attr, "{\"n\":%u,\"p\":1}", pending[i].e);
+    assert_true(vec_commit(pending[i].a, naive_name(pending[i].e, t), slice_str(attr), NULL) >= 0);
+    vec_addition_destroy(pending[i].a);
+    atomic_store(&pending[i].state, EMPTY);
+}
+
+static void put_planned(struct rng *r, uint32_t e)
+{
+    float x[DIM];
+    int i = (int)rng_below(r, PENDING), state = atomic_load(&pending[i].state);
+    if (state == TO_COMMIT)
+        commit(i);
+    if (state != EMPTY)
+        return;
+    random_vector(r, x, DIM);
+    pending[i].e = e;
+    assert_int_equal(vec_prepare(&pending[i].a, v, x, DIM, NULL), 0);
+    atomic_store(&pending[i].state, TO_PLAN);
+}
+
 static void writer(struct rng *r, int ops)
 {
     char t[16], attr[64];
@@ -74,6 +116,8 @@ static void writer(struct rng *r, int ops)
         } else if (what == 3) {
             snprintf(attr, sizeof attr, "{\"n\":%u,\"again\":\"%d\"}", e, i);
             vec_set_attr(v, naive_name(e, t), rng_below(r, 4) ? slice_str(attr) : SLICE(""), NULL);
+        } else if (what < 7) {
+            put_planned(r, e);
         } else {
             put(r, e);
         }
@@ -82,7 +126,7 @@ static void writer(struct rng *r, int ops)
 
 static void beside_a_writer(enum vec_kind kind, enum vec_metric metric, int ops)
 {
-    pthread_t threads[READERS];
+    pthread_t threads[READERS + 1];
     struct vec_config c = {
         .dim = DIM, .m = 6, .ef_construction = 40, .seed = 3, .kind = kind, .metric = metric, .quant = naive_quant};
     struct rng r;
@@ -94,6 +138,7 @@ static void beside_a_writer(enum vec_kind kind, enum vec_metric metric, int ops)
     atomic_store(&stop, false);
     for (intptr_t i = 0; i < READERS; i++)
         pthread_create(&threads[i], NULL, reader, (void *)(i + 1));
+    pthread_create(&threads[READERS], NULL, planner, NULL);
     writer(&r, ops);
     for (uint32_t e = 0; e < SLOTS; e++) { /* down to nothing and up again, so that slots are used anew */
         char t[16];
@@ -101,8 +146,11 @@ static void beside_a_writer(enum vec_kind kind, enum vec_metric metric, int ops)
     }
     writer(&r, ops / 4);
     atomic_store(&stop, true);
-    for (int i = 0; i < READERS; i++)
+    for (int i = 0; i <= READERS; i++)
         pthread_join(threads[i], NULL);
+    for (int i = 0; i < PENDING; i++)
+        if (atomic_load(&pending[i].state) != EMPTY)
+            commit(i); /* with or without a plan */
     printf("%lu searches\n", atomic_load(&searches));
     assert_int_equal(atomic_load(&wrong), 0);
     if (vec_verify(v, &err) != 0)
@@ -112,6 +160,9 @@ static void beside_a_writer(enum vec_kind kind, enum vec_metric metric, int ops)
     writer(&r, ops / 4);
     vec_stats(v, &s);
     assert_true(s.node_uid > s.count + s.deleted);
+    for (int i = 0; i < PENDING; i++)
+        if (atomic_load(&pending[i].state) != EMPTY)
+            commit(i);
     assert_int_equal(vec_verify(v, &err), 0);
     vec_unref(v);
 }
