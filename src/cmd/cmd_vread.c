@@ -9,6 +9,7 @@
 #include "cmd/cmd_vsearch.h"
 #include "cmd/families.h"
 #include "cmd/vector_args.h"
+#include "store/vset_redis.h"
 
 struct vset *vset_read(struct call *c, struct slice key)
 {
@@ -142,15 +143,30 @@ static void vgetattr(struct call *c)
         reply_nil(c->reply);
 }
 
+/* In the form that Redis keeps such a vector in, made from ours. */
 static void reply_raw_vector(struct call *c, const struct vset *s)
 {
-    float norm, *stored = mem_alloc(vec_dim(s->index) * sizeof *stored);
-    vec_get_raw(s->index, call_arg(c, 2), stored, &norm);
-    reply_array(c->reply, 3);
-    reply_status(c->reply, vset_quant_name(s));
-    reply_bulk(c->reply, slice_of((const char *)stored, vec_dim(s->index) * sizeof *stored));
+    const char *name = vset_quant_name(s);
+    uint32_t dim = vec_dim(s->index);
+    bool q8 = strcmp(name, "int8") == 0, bin = strcmp(name, "bin") == 0;
+    float norm, range, *x = mem_alloc(dim * sizeof *x);
+    size_t bytes = q8 ? dim : bin ? redis_bin_bytes(dim) : dim * sizeof *x;
+    void *raw = mem_alloc(bytes);
+    vec_get_raw(s->index, call_arg(c, 2), x, &norm);
+    if (q8)
+        redis_q8(x, dim, raw, &range);
+    else if (bin)
+        redis_bin(x, dim, raw);
+    else
+        memcpy(raw, x, bytes);
+    reply_array(c->reply, q8 ? 4 : 3);
+    reply_status(c->reply, q8 || bin ? name : "f32");
+    reply_bulk(c->reply, slice_of(raw, bytes));
     reply_double(c->reply, (double)norm);
-    mem_free(stored);
+    if (q8)
+        reply_double(c->reply, (double)range);
+    mem_free(raw);
+    mem_free(x);
 }
 
 static void reply_vector(struct call *c, const struct vset *s)
@@ -164,7 +180,8 @@ static void reply_vector(struct call *c, const struct vset *s)
     mem_free(x);
 }
 
-/* RAW: the quantisation's name as in VINFO, the bytes as they are kept, the vector's length before it was normalised.
+/* RAW: the quantisation's name as in VINFO, bytes in Redis's form of it, the vector's length before it was normalised, and
+ * of int8 the range that its bytes span.
  *
  * > VADD points VALUES 2 3 4 a NOQUANT
  * < (integer) 1
@@ -402,7 +419,7 @@ static bool parse_edge(struct call *c, int i, bool first, struct edge *e)
         reply_errorf(c->reply, "ERR '-' can only be used as first argument, '+' only as second");
         return false;
     }
-    if (s.len == 0 || (s.p[0] != '[' && s.p[0] != '(')) {
+    if (s.len < 2 || (s.p[0] != '[' && s.p[0] != '(')) {
         reply_errorf(c->reply, "ERR invalid %s range format", first ? "start" : "end");
         return false;
     }

@@ -131,6 +131,10 @@ struct type_ops {
     int (*load)(uint8_t rdb_type, struct rdb_in *from, struct value *out, struct err *err); /* checks everything */
     void (*digest)(const struct obj *o, uint8_t sha[20]); /* for DEBUG DIGEST; order-independent where the type is */
     uint64_t rdb_module; /* own types: the module id under which RDB tools see the value; else 0 */
+    /* Optional, both or none: values of somebody else's module that this type can take in. load_foreign reads with
+     * rdb_get_module_uint and rdb_get_module_str and checks everything; the end mark is not its business. */
+    uint64_t rdb_foreign;
+    int (*load_foreign)(struct rdb_in *from, struct value *out, struct err *err);
     /* Optional: called when the object leaves the keyspace for good or its key changes (a vector set's files). */
     void (*unlinked)(struct obj *o);
     /* Optional: the table that finds a member, NULL when o has none; for who fetches it ahead of a command. */

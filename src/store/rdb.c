@@ -18,6 +18,7 @@
 #include "base/hash.h"
 
 #define OPCODE_END    0
+#define OPCODE_UINT   2
 #define OPCODE_STRING 5
 #define FOOTER        10
 
@@ -246,6 +247,23 @@ uint64_t rdb_module_id(const char name[9], int version)
     return version < 0 || version > 1023 ? 0 : id << 10 | (uint64_t)version;
 }
 
+static bool module_part(struct rdb_in *in, uint64_t opcode)
+{
+    if (rdb_get_len(in) != opcode)
+        in->bad = true;
+    return !in->bad;
+}
+
+uint64_t rdb_get_module_uint(struct rdb_in *in)
+{
+    return module_part(in, OPCODE_UINT) ? rdb_get_len(in) : 0;
+}
+
+struct slice rdb_get_module_str(struct rdb_in *in)
+{
+    return module_part(in, OPCODE_STRING) ? rdb_get_str(in) : SLICE("");
+}
+
 /* The value goes straight into the payload: its length, not known yet, is written over nine bytes kept for it. */
 static void put_module(const struct obj *o, const struct type_ops *ops, struct rdb_out *out)
 {
@@ -318,30 +336,40 @@ static const struct type_ops *reader_of(uint8_t type)
     return type_by_id((enum obj_type)by_byte[type]);
 }
 
-static int get_module(struct rdb_in *in, struct value *out, struct err *err)
+/* After the value's parts, whose reading gave rc; what was read is given up when more follows or something lacks. */
+static int end_module(struct rdb_in *in, int rc, bool whole, struct value *out, struct err *err)
 {
-    uint64_t id = rdb_get_len(in);
-    const struct type_ops *ops = NULL;
-    for (int i = 0; id && i < OBJ_TYPES && !ops; i++) {
-        ops = type_by_id((enum obj_type)i);
-        if (ops && ops->rdb_module != id)
-            ops = NULL;
-    }
-    if (!ops)
-        return err_set(err, ERR_GENERIC, "a value of a module that is not part of this server");
-    if (rdb_get_len(in) != OPCODE_STRING)
-        return err_set(err, ERR_GENERIC, "a module value of another form");
-    struct slice s = rdb_get_str(in);
-    struct rdb_in inner = {
-        .p = (const uint8_t *)s.p, .end = (const uint8_t *)s.p + s.len, .by_reference = in->by_reference};
-    int rc = in->bad ? ERR_GENERIC : ops->load(RDB_MODULE_2, &inner, out, err);
-    bool whole = !inner.bad && inner.p == inner.end && rdb_get_len(in) == OPCODE_END && !in->bad;
-    buf_release(&inner.scratch);
-    if (rc == 0 && !whole) {
+    if (rc == 0 && !(whole && rdb_get_len(in) == OPCODE_END && !in->bad)) {
         value_release(out);
         rc = err_set(err, ERR_GENERIC, "a module value with bytes missing or left over");
     }
     return rc;
+}
+
+static int get_own_module(const struct type_ops *ops, struct rdb_in *in, struct value *out, struct err *err)
+{
+    struct slice s = rdb_get_module_str(in);
+    if (in->bad)
+        return err_set(err, ERR_GENERIC, "a module value of another form");
+    struct rdb_in inner = {
+        .p = (const uint8_t *)s.p, .end = (const uint8_t *)s.p + s.len, .by_reference = in->by_reference};
+    int rc = ops->load(RDB_MODULE_2, &inner, out, err);
+    rc = end_module(in, rc, !inner.bad && inner.p == inner.end, out, err);
+    buf_release(&inner.scratch);
+    return rc;
+}
+
+static int get_module(struct rdb_in *in, struct value *out, struct err *err)
+{
+    uint64_t id = rdb_get_len(in);
+    for (int i = 0; id && i < OBJ_TYPES; i++) {
+        const struct type_ops *ops = type_by_id((enum obj_type)i);
+        if (ops && ops->rdb_module == id)
+            return get_own_module(ops, in, out, err);
+        if (ops && ops->rdb_foreign == id)
+            return end_module(in, ops->load_foreign(in, out, err), true, out, err);
+    }
+    return err_set(err, ERR_GENERIC, "a value of a module that is not part of this server");
 }
 
 int rdb_get_value(uint8_t type, struct rdb_in *in, struct value *out, struct err *err)

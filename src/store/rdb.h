@@ -78,6 +78,10 @@ static inline bool rdb_fits(const struct rdb_in *in, uint64_t count, size_t min_
 /* A module id from a nine-character name (A-Z a-z 0-9 - _) and a version below 1024. */
 uint64_t rdb_module_id(const char name[9], int version);
 
+/* The parts of a foreign module's value, each behind a mark of its kind; another mark sets `bad`. */
+uint64_t rdb_get_module_uint(struct rdb_in *in);
+struct slice rdb_get_module_str(struct rdb_in *in); /* borrowed as rdb_get_str's */
+
 /* A value alone, as it stands behind its type byte (and, in a file, its key). */
 uint8_t rdb_value_type(const struct obj *o);
 void rdb_put_value(const struct obj *o, struct rdb_out *to);

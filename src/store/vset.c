@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "store/digest.h"
 #include "store/vset_files.h"
+#include "store/vset_redis.h"
 
 static void new_uid(char uid[VSET_UID + 1])
 {
@@ -300,11 +301,13 @@ static struct type_ops ops = {
     .digest = ops_digest,
     .unlinked = ops_unlinked,
     .effort = ops_effort,
+    .load_foreign = vset_load_redis,
 };
 
 void vset_boot(void)
 {
     ops.rdb_module = rdb_module_id("SkaldVecs", 1);
+    ops.rdb_foreign = rdb_module_id("vectorset", 0);
     type_register(&ops);
     vset_settings();
 }
