@@ -115,15 +115,15 @@ static float float_of(uint64_t bits)
     return f;
 }
 
-/* What is behind the links. */
-static int read_node(struct rdb_in *in, float *norm, float *range, struct err *err)
+/* What is behind the links. Only bytes have a range; else Redis leaves in its place what was there. */
+static int read_node(struct rdb_in *in, enum redis_quant q, float *norm, float *range, struct err *err)
 {
     uint64_t n = rdb_get_module_uint(in), last = 0;
     bool ok = n >= 3 && rdb_fits(in, n, 2);
     for (uint64_t i = 0; ok && i < n && !in->bad; i++)
         last = rdb_get_module_uint(in);
     *norm = float_of(last);
-    *range = float_of(last >> 32);
+    *range = q == REDIS_Q8 ? float_of(last >> 32) : 0;
     if (!ok || in->bad || !isfinite(*norm) || !isfinite(*range) || *norm < 0 || *range < 0)
         return err_set(err, ERR_INVALID, "a vector set of Redis with an element that is not whole");
     return 0;
@@ -147,7 +147,7 @@ static int read_element(struct rdb_in *in, const struct head *h, struct vset *s,
     copy(&e->name, rdb_get_module_str(in));
     copy(&e->attr, h->flags & HAS_ATTRIBUTES ? rdb_get_module_str(in) : SLICE(""));
     copy(&e->vector, rdb_get_module_str(in));
-    int rc = read_node(in, &norm, &range, err);
+    int rc = read_node(in, h->quant, &norm, &range, err);
     if (rc < 0)
         return rc;
     if (e->vector.len != vector_bytes(h->quant, h->dim))

@@ -96,7 +96,7 @@ static void put_vector(struct rdb_out *o, const struct saved *s, const float *x,
 {
     int8_t q8[DIM];
     uint64_t bits[1];
-    *range = 0;
+    *range = NAN; /* Redis leaves anything there unless it is bytes */
     if (s->quant == NONE) {
         put_str(o, slice_of((const char *)x, DIM * sizeof *x));
     } else if (s->quant == Q8) {
