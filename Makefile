@@ -121,6 +121,29 @@ bench: deps
 	@$(MAKE) --no-print-directory -j2 skald
 	@$(PYTHON) utils/bench.py
 
+# Skald's vector index beside other libraries; see bench/vectors/README.md. Their code is compiled as their users do it.
+VB       := build/bench-vectors
+CXXBENCH := -std=c++17 -O3 -march=native -Wall -Wextra -pthread
+$(VB)/%.o: bench/vectors/%.cpp $(wildcard bench/vectors/*.h bench/vectors/*.hpp)
+	@mkdir -p $(@D)
+	@echo "  CXX   $<"
+	@g++ $(CXXBENCH) $(if $(filter %/engines.o,$@),-fopenmp) -c -o $@ $<
+$(VB)/skald_engine.o: bench/vectors/skald_engine.c bench/vectors/skald_engine.h $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(CSTD) -Isrc $(WARN) $(CFLAGS) -c -o $@ $<
+$(VB)/inproc: $(addprefix $(VB)/,inproc.o data.o engines.o skald_engine.o) $(LIB)
+	@echo "  LD    $@"
+	@g++ -fopenmp -o $@ $^ -lfaiss -llapack -lblas $(LDLIBS) $(ALLOC)
+$(VB)/wire: $(addprefix $(VB)/,wire.o data.o)
+	@echo "  LD    $@"
+	@g++ -pthread -o $@ $^ -lhiredis
+
+.PHONY: bench-vectors
+bench-vectors:
+	@utils/deps.sh bench
+	@$(MAKE) --no-print-directory -j2 skald $(VB)/inproc
+	@$(PYTHON) bench/vectors/run.py
+
 # Redis's own suite against build/skald; see redis-tests-compat/README.md.
 .PHONY: redis-tests
 redis-tests: deps

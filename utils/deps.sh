@@ -2,6 +2,7 @@
 # Installs the Debian packages (and the tests' npm packages) that are missing, and says which. Does nothing when nothing is missing.
 #   utils/deps.sh build   what building and `make demo` need
 #   utils/deps.sh         that, and what the tests and benchmarks need
+#   utils/deps.sh bench   what `make bench-vectors` needs: building, and the libraries that Skald's index stands beside
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,10 +11,15 @@ build=(gcc make pkg-config libc6-dev libuv1-dev liburing-dev libcurl4-openssl-de
        libmicrohttpd-dev libjemalloc-dev liblzf-dev libssl-dev python3)
 tests=(libcmocka-dev libhiredis-dev python3-pytest python3-redis redis-tools redis-server tcl dpkg-dev clang libclang-rt-14-dev curl
        python3-rq python3-celery php-cli php-redis ruby ruby-redis lua5.1 lua-redis nutcracker prometheus-redis-exporter)
+bench=(g++ libhnswlib-dev libfaiss-dev libhiredis-dev)
 command -v node >/dev/null && command -v npm >/dev/null || tests+=(nodejs npm)
 
 packages=("${build[@]}")
-[ "${1:-all}" = build ] || packages+=("${tests[@]}")
+case "${1:-all}" in
+build) ;;
+bench) packages+=("${bench[@]}") ;;
+*) packages+=("${tests[@]}") ;;
+esac
 
 # The Node.js clients of the tests, as their lock file has them. They want Node.js 20; where the machine's own is older (Debian 12
 # has 18), the npm registry carries the program itself, and the tests use that one.
@@ -38,7 +44,7 @@ for p in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
 done
 if [ ${#missing[@]} -eq 0 ]; then
-    [ "${1:-all}" = build ] || node_clients
+    [ "${1:-all}" != all ] || node_clients
     exit 0
 fi
 
@@ -58,5 +64,5 @@ fi
 "${root[@]}" apt-get update -q >/dev/null
 DEBIAN_FRONTEND=noninteractive "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
-[ "${1:-all}" = build ] || node_clients
+[ "${1:-all}" != all ] || node_clients
 echo "deps: done"
