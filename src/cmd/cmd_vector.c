@@ -441,9 +441,13 @@ static void vadd(struct call *c)
     struct add_args a;
     struct err err;
     bool failed;
-    struct vset *s = vset_write(c, call_arg(c, 1), &failed);
-    if (failed || !add_parse(c, &a))
+    if (!add_parse(c, &a))
         return;
+    struct vset *s = vset_write(c, call_arg(c, 1), &failed);
+    if (failed) {
+        mem_free(a.v.x);
+        return;
+    }
     if (!a.v.x) {
         vadd_text(c, &a, s);
         return;

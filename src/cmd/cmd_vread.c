@@ -375,6 +375,10 @@ static void vrandmember(struct call *c)
         reply_errorf(r, "ERR COUNT value is out of range");
         return;
     }
+    if (c->argc == 3 && n == 0) { /* as Redis: whatever is under the key */
+        reply_array(r, 0);
+        return;
+    }
     struct vset *s = vset_read(c, call_arg(c, 1));
     uint64_t count = s ? vec_count(s->index) : 0;
     if (r->errors)
@@ -383,7 +387,7 @@ static void vrandmember(struct call *c)
         reply_bulk(r, name);
     else if (c->argc == 2)
         reply_nil(r);
-    else if (n == 0 || !count)
+    else if (!count)
         reply_array(r, 0);
     else if (n < 0)
         random_with_repeats(r, s, -n);

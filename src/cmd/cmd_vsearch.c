@@ -217,50 +217,53 @@ static bool query_of_element(struct call *c, struct search *s)
     return true;
 }
 
+/* Where to search from, but for TEXT. Replies and returns false when there is no such point in the set. */
+static bool take_query(struct call *c, struct search *s, const struct vset *set, uint32_t *dim)
+{
+    struct err err;
+    *dim = vec_dim(s->index);
+    if (s->a.element.p)
+        return query_of_element(c, s);
+    s->x = s->a.v.x;
+    s->a.v.x = NULL;
+    *dim = s->a.v.dim;
+    shorten(s, dim);
+    if (*dim == vec_dim(s->index) || vset_check_dim(set, *dim, &err) == 0)
+        return true;
+    call_err(c, &err);
+    return false;
+}
+
+/* The order in which mistakes are told is Redis's: the key, the vector, the options. */
 static void search(struct call *c, bool ours)
 {
     struct vset *set = vset_read(c, call_arg(c, 1));
     struct search_args a;
+    int options;
+    uint32_t dim;
     if (!set) {
         if (c->reply->errors == 0)
             reply_array(c->reply, 0); /* as Redis: a missing key is an empty set, before the arguments are looked at */
         return;
     }
-    struct vec_stats st;
-    vec_stats(set->index, &st);
     if (ours && slice_is(call_arg(c, 2), "batch")) {
         vsearch_batch(c, set);
         return;
     }
-    if (!search_args_parse(c, ours, st.config.metric, &a))
+    if (!search_query_parse(c, &options, &a))
         return;
     struct search *s = mem_zero(sizeof *s);
     s->call = c;
     s->a = a;
     s->index = vec_ref(set->index);
     s->projection = projection_ref(set->projection);
-    uint32_t dim = st.config.dim;
-    if (a.element.p) {
-        if (!query_of_element(c, s)) {
-            search_free(s);
-            return;
-        }
-    } else if (a.v.text.p) {
-        search_text(s, set);
-        return;
-    } else {
-        s->x = s->a.v.x;
-        s->a.v.x = NULL;
-        dim = a.v.dim;
-        shorten(s, &dim);
-    }
-    struct err err;
-    if (dim != st.config.dim && vset_check_dim(set, dim, &err) < 0) {
-        call_err(c, &err);
+    if ((!a.v.text.p && !take_query(c, s, set, &dim)) ||
+        !search_options_parse(c, options, ours, vec_metric(s->index), &s->a))
         search_free(s);
-        return;
-    }
-    start(s, dim);
+    else if (a.v.text.p)
+        search_text(s, set);
+    else
+        start(s, dim);
 }
 
 /* > VADD points VALUES 2 1 0 east

@@ -196,28 +196,23 @@ static bool search_option(struct call *c, int *i, bool vsearch, enum vec_metric 
     return true;
 }
 
-/* The options from argv[i] on. */
-static bool search_options(struct call *c, int i, bool vsearch, enum vec_metric metric, struct search_args *a)
+bool search_query_parse(struct call *c, int *i, struct search_args *a)
 {
-    for (; i < c->argc; i++)
-        if (!search_option(c, &i, vsearch, metric, a)) {
-            search_args_release(a);
-            return false;
-        }
+    *i = 2;
+    *a = (struct search_args){.count = 10};
+    if (!slice_is(call_arg(c, 2), "ele") || c->argc < 4)
+        return vector_arg_parse(c, i, &a->v);
+    a->element = call_arg(c, 3);
+    *i = 4;
     return true;
 }
 
-bool search_args_parse(struct call *c, bool vsearch, enum vec_metric metric, struct search_args *a)
+bool search_options_parse(struct call *c, int i, bool vsearch, enum vec_metric metric, struct search_args *a)
 {
-    int i = 2;
-    *a = (struct search_args){.count = 10};
-    if (slice_is(call_arg(c, 2), "ele") && c->argc > 3) {
-        a->element = call_arg(c, 3);
-        i = 4;
-    } else if (!vector_arg_parse(c, &i, &a->v)) {
-        return false;
-    }
-    return search_options(c, i, vsearch, metric, a);
+    for (; i < c->argc; i++)
+        if (!search_option(c, &i, vsearch, metric, a))
+            return false;
+    return true;
 }
 
 bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_args *a, uint32_t *n, struct slice *blob)
@@ -234,7 +229,10 @@ bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_ar
     }
     *n = (uint32_t)queries;
     *blob = call_arg(c, 5);
-    return search_options(c, 6, true, metric, a);
+    if (search_options_parse(c, 6, true, metric, a))
+        return true;
+    search_args_release(a);
+    return false;
 }
 
 struct vec_query search_args_query(const struct search_args *a, const float *x, uint32_t dim, const atomic_bool *cancel)

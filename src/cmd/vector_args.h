@@ -24,8 +24,10 @@ struct search_args {
     double radius;         /* as vec_query wants it */
     struct filter *filter;
 };
-/* argv from 2 on. vsearch: allow what VSEARCH has beyond VSIM. */
-bool search_args_parse(struct call *c, bool vsearch, enum vec_metric metric, struct search_args *a);
+/* What is searched for, argv from 2 on; *i is where the options begin. On false (replied) there is nothing to release. */
+bool search_query_parse(struct call *c, int *i, struct search_args *a);
+/* The options, argv from i on. vsearch: allow what VSEARCH has beyond VSIM. False: replied; a must still be released. */
+bool search_options_parse(struct call *c, int i, bool vsearch, enum vec_metric metric, struct search_args *a);
 /* VSEARCH key BATCH n FP32 blob, and options. The blob's length is not looked at. */
 #define VECTOR_MAX_BATCH 65536
 bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_args *a, uint32_t *n, struct slice *blob);
