@@ -162,7 +162,7 @@ static void reply_raw_vector(struct call *c, const struct vset *s)
     reply_array(c->reply, q8 ? 4 : 3);
     reply_status(c->reply, q8 || bin ? name : "f32");
     reply_bulk(c->reply, slice_of(raw, bytes));
-    reply_double(c->reply, (double)norm);
+    reply_double(c->reply, norm > 0 ? (double)norm : 1); /* of nothing but zeros nothing was taken out */
     if (q8)
         reply_double(c->reply, (double)range);
     mem_free(raw);
