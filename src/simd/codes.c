@@ -76,6 +76,24 @@ static float l2sq_f16_c(const float *q, const uint16_t *x, float scale, size_t n
     return (s[0] + s[1]) + (s[2] + s[3]);
 }
 
+static float dot_halves_c(const uint16_t *a, const uint16_t *b, size_t n)
+{
+    float s[4] = {0, 0, 0, 0};
+    for (size_t i = 0; i < n; i++)
+        s[i % 4] += half_value(a[i]) * half_value(b[i]);
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+static float l2sq_halves_c(const uint16_t *a, float sa, const uint16_t *b, float sb, size_t n)
+{
+    float s[4] = {0, 0, 0, 0};
+    for (size_t i = 0; i < n; i++) {
+        float d = sa * half_value(a[i]) - sb * half_value(b[i]);
+        s[i % 4] += d * d;
+    }
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
 static uint32_t dot_bits_c(const uint64_t *code, const uint64_t *planes, size_t words, int nplanes)
 {
     uint32_t sum = 0;
@@ -108,9 +126,11 @@ void simd_pack(uint8_t *block, int at, const uint64_t *code, size_t groups)
     }
 }
 
-static const struct simd_codes plain = {"c", half_from_c, half_to_c, dot_f16_c, l2sq_f16_c, dot_bits_c, scan_c};
+static const struct simd_codes plain = {"c",          half_from_c,   half_to_c,  dot_f16_c, l2sq_f16_c,
+                                        dot_halves_c, l2sq_halves_c, dot_bits_c, scan_c};
 
-struct simd_codes simd_codes = {"c", half_from_c, half_to_c, dot_f16_c, l2sq_f16_c, dot_bits_c, scan_c};
+struct simd_codes simd_codes = {"c",          half_from_c,   half_to_c,  dot_f16_c, l2sq_f16_c,
+                                dot_halves_c, l2sq_halves_c, dot_bits_c, scan_c};
 
 static const struct simd_codes *found[4] = {&plain};
 static int found_count = 1;

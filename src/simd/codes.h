@@ -16,6 +16,9 @@ struct simd_codes {
     void (*half_to_f32)(float *to, const uint16_t *a, size_t n);
     float (*dot_f16)(const float *q, const uint16_t *x, size_t n);               /* sum of q[i] * x[i] */
     float (*l2sq_f16)(const float *q, const uint16_t *x, float scale, size_t n); /* sum of (q[i] - scale * x[i])^2 */
+    float (*dot_halves)(const uint16_t *a, const uint16_t *b, size_t n);         /* sum of a[i] * b[i] */
+    /* sum of (sa * a[i] - sb * b[i])^2 */
+    float (*l2sq_halves)(const uint16_t *a, float sa, const uint16_t *b, float sb, size_t n);
     /* Sum over p of 2^p * popcount(code & plane p): the product of a 0/1 vector and one of nplanes-bit numbers. Plane p
      * is planes[p * words ...]. At most 65,536 / 64 words and 8 planes, so that it fits. */
     uint32_t (*dot_bits)(const uint64_t *code, const uint64_t *planes, size_t words, int nplanes);

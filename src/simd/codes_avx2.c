@@ -96,6 +96,36 @@ static float l2sq_f16_avx2(const float *q, const uint16_t *x, float scale, size_
     return sum_of(_mm256_add_ps(s0, s1));
 }
 
+static float dot_halves_avx2(const uint16_t *a, const uint16_t *b, size_t n)
+{
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        s0 = _mm256_fmadd_ps(widen(a + i), widen(b + i), s0);
+        s1 = _mm256_fmadd_ps(widen(a + i + 8), widen(b + i + 8), s1);
+    }
+    for (; i + 8 <= n; i += 8)
+        s0 = _mm256_fmadd_ps(widen(a + i), widen(b + i), s0);
+    if (i < n)
+        s1 = _mm256_fmadd_ps(widen_tail(a + i, n - i), widen_tail(b + i, n - i), s1);
+    return sum_of(_mm256_add_ps(s0, s1));
+}
+
+static float l2sq_halves_avx2(const uint16_t *a, float sa, const uint16_t *b, float sb, size_t n)
+{
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0, pa = _mm256_set1_ps(sa), pb = _mm256_set1_ps(sb);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        s0 = add_sq(s0, _mm256_mul_ps(pa, widen(a + i)), pb, widen(b + i));
+        s1 = add_sq(s1, _mm256_mul_ps(pa, widen(a + i + 8)), pb, widen(b + i + 8));
+    }
+    for (; i + 8 <= n; i += 8)
+        s0 = add_sq(s0, _mm256_mul_ps(pa, widen(a + i)), pb, widen(b + i));
+    if (i < n)
+        s1 = add_sq(s1, _mm256_mul_ps(pa, widen_tail(a + i, n - i)), pb, widen_tail(b + i, n - i));
+    return sum_of(_mm256_add_ps(s0, s1));
+}
+
 /* Ones in each of the four words. */
 static inline __m256i ones_of(__m256i v)
 {
@@ -180,6 +210,7 @@ static void scan_avx2(uint32_t to[32], const uint8_t *block, const uint8_t *tabl
     flush(to + 16, &high);
 }
 
-const struct simd_codes simd_codes_avx2 = {"avx2",        half_from_avx2, half_to_avx2, dot_f16_avx2,
-                                           l2sq_f16_avx2, dot_bits_avx2,  scan_avx2};
+const struct simd_codes simd_codes_avx2 = {"avx2",           half_from_avx2, half_to_avx2,
+                                           dot_f16_avx2,     l2sq_f16_avx2,  dot_halves_avx2,
+                                           l2sq_halves_avx2, dot_bits_avx2,  scan_avx2};
 #endif

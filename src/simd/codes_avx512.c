@@ -84,6 +84,40 @@ static float l2sq_f16_avx512(const float *q, const uint16_t *x, float scale, siz
     return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
 }
 
+static float dot_halves_avx512(const uint16_t *a, const uint16_t *b, size_t n)
+{
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        s0 = _mm512_fmadd_ps(widen(a + i), widen(b + i), s0);
+        s1 = _mm512_fmadd_ps(widen(a + i + 16), widen(b + i + 16), s1);
+    }
+    for (; i + 16 <= n; i += 16)
+        s0 = _mm512_fmadd_ps(widen(a + i), widen(b + i), s0);
+    if (i < n) {
+        __mmask16 m = mask_of(n - i);
+        s1 = _mm512_fmadd_ps(widen_tail(a + i, m), widen_tail(b + i, m), s1);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+}
+
+static float l2sq_halves_avx512(const uint16_t *a, float sa, const uint16_t *b, float sb, size_t n)
+{
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0, pa = _mm512_set1_ps(sa), pb = _mm512_set1_ps(sb);
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        s0 = add_sq(s0, _mm512_mul_ps(pa, widen(a + i)), pb, widen(b + i));
+        s1 = add_sq(s1, _mm512_mul_ps(pa, widen(a + i + 16)), pb, widen(b + i + 16));
+    }
+    for (; i + 16 <= n; i += 16)
+        s0 = add_sq(s0, _mm512_mul_ps(pa, widen(a + i)), pb, widen(b + i));
+    if (i < n) {
+        __mmask16 m = mask_of(n - i);
+        s1 = add_sq(s1, _mm512_mul_ps(pa, widen_tail(a + i, m)), pb, widen_tail(b + i, m));
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+}
+
 /* Ones in each of the eight words, by looking nibbles up. */
 static inline __m512i ones_of(__m512i v)
 {
@@ -166,6 +200,7 @@ static void scan_avx512(uint32_t to[32], const uint8_t *block, const uint8_t *ta
     flush(to + 16, &high);
 }
 
-const struct simd_codes simd_codes_avx512 = {"avx512",        half_from_avx512, half_to_avx512, dot_f16_avx512,
-                                             l2sq_f16_avx512, dot_bits_avx512,  scan_avx512};
+const struct simd_codes simd_codes_avx512 = {"avx512",           half_from_avx512, half_to_avx512,
+                                             dot_f16_avx512,     l2sq_f16_avx512,  dot_halves_avx512,
+                                             l2sq_halves_avx512, dot_bits_avx512,  scan_avx512};
 #endif

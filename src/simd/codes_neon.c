@@ -67,6 +67,40 @@ static float l2sq_f16_neon(const float *q, const uint16_t *x, float scale, size_
     return s;
 }
 
+static float dot_halves_neon(const uint16_t *a, const uint16_t *b, size_t n)
+{
+    float32x4_t s0 = vdupq_n_f32(0), s1 = s0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        float16x8_t x = vreinterpretq_f16_u16(vld1q_u16(a + i)), y = vreinterpretq_f16_u16(vld1q_u16(b + i));
+        s0 = vfmaq_f32(s0, vcvt_f32_f16(vget_low_f16(x)), vcvt_f32_f16(vget_low_f16(y)));
+        s1 = vfmaq_f32(s1, vcvt_high_f32_f16(x), vcvt_high_f32_f16(y));
+    }
+    float s = vaddvq_f32(vaddq_f32(s0, s1));
+    for (; i < n; i++)
+        s += value_of(a[i]) * value_of(b[i]);
+    return s;
+}
+
+static float l2sq_halves_neon(const uint16_t *a, float sa, const uint16_t *b, float sb, size_t n)
+{
+    float32x4_t s0 = vdupq_n_f32(0), s1 = s0, by = vdupq_n_f32(sb);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        float16x8_t x = vreinterpretq_f16_u16(vld1q_u16(a + i)), y = vreinterpretq_f16_u16(vld1q_u16(b + i));
+        float32x4_t d0 = vfmsq_f32(vmulq_n_f32(vcvt_f32_f16(vget_low_f16(x)), sa), by, vcvt_f32_f16(vget_low_f16(y)));
+        float32x4_t d1 = vfmsq_f32(vmulq_n_f32(vcvt_high_f32_f16(x), sa), by, vcvt_high_f32_f16(y));
+        s0 = vfmaq_f32(s0, d0, d0);
+        s1 = vfmaq_f32(s1, d1, d1);
+    }
+    float s = vaddvq_f32(vaddq_f32(s0, s1));
+    for (; i < n; i++) {
+        float d = sa * value_of(a[i]) - sb * value_of(b[i]);
+        s += d * d;
+    }
+    return s;
+}
+
 static uint32_t dot_bits_neon(const uint64_t *code, const uint64_t *planes, size_t words, int nplanes)
 {
     uint32_t sum = 0;
@@ -110,6 +144,7 @@ static void scan_neon(uint32_t to[32], const uint8_t *block, const uint8_t *tabl
     }
 }
 
-const struct simd_codes simd_codes_neon = {"neon",        half_from_neon, half_to_neon, dot_f16_neon,
-                                           l2sq_f16_neon, dot_bits_neon,  scan_neon};
+const struct simd_codes simd_codes_neon = {"neon",           half_from_neon, half_to_neon,
+                                           dot_f16_neon,     l2sq_f16_neon,  dot_halves_neon,
+                                           l2sq_halves_neon, dot_bits_neon,  scan_neon};
 #endif

@@ -124,6 +124,33 @@ static void products_of_halves(void **state)
     }
 }
 
+static void products_of_two_halves(void **state)
+{
+    struct rng r;
+    rng_seed(&r, 12);
+    for (size_t n = 0; n <= LONGEST; n++) {
+        uint16_t *a = at_the_edge(n * sizeof *a), *b = at_the_edge(n * sizeof *b);
+        float fa[LONGEST + 1], fb[LONGEST + 1];
+        double dot = 0, l2 = 0, abs = 0;
+        for (size_t i = 0; i < n; i++)
+            fa[i] = (float)rng_double(&r) - 0.5f, fb[i] = (float)rng_double(&r) - 0.5f;
+        simd_codes.half_from_f32(a, fa, n);
+        simd_codes.half_from_f32(b, fb, n);
+        simd_codes.half_to_f32(fa, a, n);
+        simd_codes.half_to_f32(fb, b, n);
+        for (size_t i = 0; i < n; i++) {
+            double d = 2.0 * (double)fa[i] - 3.0 * (double)fb[i];
+            dot += (double)fa[i] * (double)fb[i], abs += fabs((double)fa[i] * (double)fb[i]), l2 += d * d;
+        }
+        double by = 1e-6 * sqrt((double)n);
+        for (int level = 0; level < simd_codes_levels(); level++) {
+            const struct simd_codes *k = simd_codes_level(level);
+            assert_true(fabs((double)k->dot_halves(a, b, n) - dot) <= by * abs + (double)FLT_MIN);
+            assert_true(fabs((double)k->l2sq_halves(a, 2, b, 3, n) - l2) <= by * l2 + (double)FLT_MIN);
+        }
+    }
+}
+
 static void bits_of_every_length(void **state)
 {
     struct rng r;
@@ -196,6 +223,7 @@ int main(void)
         cmocka_unit_test(every_half_and_back),
         cmocka_unit_test(any_float_to_the_nearest_half),
         cmocka_unit_test(products_of_halves),
+        cmocka_unit_test(products_of_two_halves),
         cmocka_unit_test(bits_of_every_length),
         cmocka_unit_test(the_longest_bits),
         cmocka_unit_test(scans_of_every_length),
