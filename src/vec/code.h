@@ -7,6 +7,12 @@
  * with both. A vector of whole numbers that span at most 255 (pixels, SIFT) is held without any loss by its first byte;
  * its rest is never written and takes no memory.
  *
+ * QUANT F16: half floats times a power of two of the vector's own, so that nothing overflows. Every distance is taken
+ * on them and counts as exact.
+ *
+ * QUANT BIN: bits (bin.h, rabitq.h) in the row, the two bytes of Q8 together in AREA_REST. A query walks the graph on
+ * the bits; the graph itself is built on the first bytes; what a walk found is ranked again with both.
+ *
  * Thread: code_encode and the distances are `any`; code_put is the writer's, before the node is visible. */
 #ifndef VEC_CODE_H
 #define VEC_CODE_H
@@ -16,7 +22,7 @@
 /* A vector in the form of a row, its bytes in a buffer of the caller's. */
 struct coded {
     const void *code;   /* v->code_bytes */
-    const int8_t *rest; /* NULL: there is none, or it is all zero */
+    const int8_t *rest; /* v->rest_bytes; NULL: there is none, or it is all zero */
     float norm;         /* the length taken out (COSINE), else 1 */
     float lo, step;
     uint32_t sum, sum2; /* of the bytes and of their squares */
@@ -26,8 +32,10 @@ struct coded {
 struct probe {
     const float *x; /* full precision, without its length under COSINE; NULL for a node of coded rows */
     const uint8_t *code;
+    const uint16_t *half; /* F16: of a node */
     float lo, step;
     uint32_t sum, sum2;
+    const struct rabitq_query *bits; /* BIN: of a query, once the index has bits */
 };
 
 /* Bytes of code and rest that this configuration needs. */
@@ -35,20 +43,23 @@ void code_sizes(const struct vec_config *c, uint32_t *code, uint32_t *rest);
 
 /* x has v->h.dim finite floats; `room` has v->code_bytes + v->rest_bytes and is borrowed by c. */
 void code_encode(const struct vec_index *v, const float *x, struct coded *c, void *room);
+/* BIN: the bytes alone, no bits; x is multiplied by inv. */
+void code_bytes(const struct vec_index *v, const float *x, double inv, struct coded *c, void *room);
 void code_put(struct vec_index *v, uint32_t node, const struct coded *c);
 /* The node's vector in that form, borrowed. */
 void code_get(const struct vec_index *v, uint32_t node, struct coded *c);
 bool code_same(const struct coded *a, const struct coded *b, const struct vec_index *v);
-/* Sums of a code that came from outside. */
+/* Sums of bytes that came from outside. */
 void code_sums(const struct vec_index *v, struct coded *c);
-/* Floats again, without the length under COSINE: within step / 512 of what was put. */
+/* Floats again, without the length under COSINE: within step / 512 of what was put (F16: 1/2,000 of each). */
 void code_decode(const struct vec_index *v, const struct coded *c, float *to);
 
 /* Can decoded floats be a vector that was stored: finite, and of length 1 (or 0) under COSINE? */
 bool code_sound(const struct vec_index *v, const float *decoded);
 
-/* `room` has v->h.dim floats and as many bytes. */
-void probe_query(const struct vec_index *v, struct probe *p, const float *x, float *room);
+/* `room` has probe_room bytes, aligned as for a double. */
+size_t probe_room(const struct vec_index *v);
+void probe_query(const struct vec_index *v, struct probe *p, const float *x, void *room);
 void probe_node(const struct vec_index *v, struct probe *p, uint32_t node);
 void probe_coded(const struct vec_index *v, struct probe *p, const struct coded *c); /* borrows its bytes */
 /* What code_near says of a vector that is not in a row. */
@@ -78,28 +89,26 @@ static inline double code_q8(const struct vec_index *v, float lo, float step, ui
     return -(n * lo_a * lo_b + lo_a * b * sum_b + lo_b * a * sum_a + ab);
 }
 
-/* The distance that the graph is built and walked on. */
-static inline float code_near_row(const struct vec_index *v, const struct probe *p, const struct row *r)
+/* Where the bytes lie that distances from this probe are taken on. */
+static inline const uint8_t *code_at(const struct vec_index *v, const struct probe *p, uint32_t node)
 {
-    if (v->h.quant == VEC_QUANT_NONE)
-        return vec_distance(v, p->x, (const float *)(const void *)(r + 1));
-    int64_t product = simd.dot_u8((const uint8_t *)(r + 1), p->code, v->h.dim) + INT64_C(128) * r->sum;
-    return code_order(v, code_q8(v, r->lo, r->step, r->sum, r->sum2, p, product));
+    if (v->h.quant == VEC_QUANT_BIN && !p->bits)
+        return space_at(&v->space.area[AREA_REST], node);
+    return (const uint8_t *)(vec_row(v, node) + 1);
 }
-static inline float code_near(const struct vec_index *v, const struct probe *p, uint32_t node)
-{
-    return code_near_row(v, p, vec_row(v, node));
-}
-/* The same for several rows at once. `codes` are the addresses of their codes, right behind the heads. */
-void code_near_many(const struct vec_index *v, const struct probe *p, const uint8_t *const *codes, uint32_t n,
-                    float *to);
+
+/* The distance that the graph is built (from a node) and walked on (from a query). */
+float code_near(const struct vec_index *v, const struct probe *p, uint32_t node);
+/* The same for several at once; codes[i] is code_at of nodes[i]. */
+void code_near_many(const struct vec_index *v, const struct probe *p, const uint32_t *nodes,
+                    const uint8_t *const *codes, uint32_t n, float *to);
 
 /* The distance on all that is known of the vector; p->x must be there. */
 float code_exact(const struct vec_index *v, const struct probe *p, uint32_t node);
 /* Is the walk's distance the exact one? */
 static inline bool code_is_exact(const struct vec_index *v)
 {
-    return v->h.quant == VEC_QUANT_NONE;
+    return v->h.quant == VEC_QUANT_NONE || v->h.quant == VEC_QUANT_F16;
 }
 
 #endif

@@ -4,15 +4,16 @@
  *   offset  size  field (little-endian)
  *        0     8  magic "SKALDVS2"
  *        8     4  dim
- *       12     4  metric, kind, quant, 0
+ *       12     4  metric, kind, quant, 1 with a centre
  *       16     8  m, ef_construction
  *       24     8  seed
  *       32    32  state of the level generator
  *       64     8  node_uid
  *       72     8  count, entry node (0: none)
- *       80        the nodes, each:
+ *       80        BIN with a centre: lo f32, step f32, twice dim bytes
+ *                 the nodes, each:
  *                   name length u32, attribute length u32, uid u64, norm f32, level u32 (its top bit: the rest of the
- *                   precision follows the code), lo f32, step f32 (Q8, else 0),
+ *                   precision follows the code), lo f32, step f32 (as in the row),
  *                   name, attributes, the code, the rest,
  *                   HNSW: for each level from 0: number of links u32, their nodes u32
  *     last     4  CRC32C of everything before
@@ -22,6 +23,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "vec/bin.h"
 #include "vec/code.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
@@ -32,7 +34,7 @@
 struct dump_head {
     char magic[8];
     uint32_t dim;
-    uint8_t metric, kind, quant, zero;
+    uint8_t metric, kind, quant, centre;
     uint32_t m, ef_construction;
     uint64_t seed, rng[4], node_uid;
     uint32_t count, entry;
@@ -88,6 +90,13 @@ static bool save_node(const struct vec_index *v, uint32_t node, const uint32_t *
     return ok;
 }
 
+static bool save_centre(const struct vec_index *v, struct buf *to)
+{
+    struct coded c;
+    code_get(v, 0, &c);
+    return buf_add(to, &c.lo, sizeof c.lo) && buf_add(to, &c.step, sizeof c.step) && buf_add(to, c.rest, v->rest_bytes);
+}
+
 bool vec_save(const struct vec_index *v, struct buf *to)
 {
     if (vec_damaged(v))
@@ -101,6 +110,7 @@ bool vec_save(const struct vec_index *v, struct buf *to)
                           .metric = (uint8_t)v->h.metric,
                           .kind = (uint8_t)v->h.kind,
                           .quant = (uint8_t)v->h.quant,
+                          .centre = bin_has_centre(v),
                           .m = v->h.m,
                           .ef_construction = v->h.ef_construction,
                           .seed = v->h.seed,
@@ -109,7 +119,7 @@ bool vec_save(const struct vec_index *v, struct buf *to)
                           .entry = number[ENTRY_NODE(atomic_load_explicit(&v->entry, memory_order_relaxed))]};
     memcpy(h.rng, v->rng.s, sizeof h.rng);
     size_t start = to->len;
-    bool ok = buf_add(to, &h, sizeof h);
+    bool ok = buf_add(to, &h, sizeof h) && (!h.centre || save_centre(v, to));
     for (uint32_t n = 1; ok && n < top; n++)
         if (number[n])
             ok = save_node(v, n, number, to);
@@ -170,14 +180,15 @@ static int load_vector(struct loader *l, const struct dump_node *d, struct coded
     *c = (struct coded){.norm = d->norm, .lo = d->lo, .step = d->step};
     const char *code = take(l, v->code_bytes);
     const char *rest = d->level & WITH_REST ? take(l, v->rest_bytes) : NULL;
-    if (!code || (d->level & WITH_REST && (!rest || !v->rest_bytes)))
+    bool wanted = d->level & WITH_REST || v->h.quant == VEC_QUANT_BIN;
+    if (!code || (wanted && (!rest || !v->rest_bytes)))
         return BAD(l, "it ends within a vector");
     c->code = code;
     c->rest = (const int8_t *)rest;
     code_sums(v, c);
     code_decode(v, c, room);
-    if (!code_sound(v, room) || !isfinite(d->norm) || d->norm < 0 || !isfinite(d->lo) || !isfinite(d->step) ||
-        d->step < 0 || (v->h.metric != VEC_COSINE && d->norm != 1))
+    if (!code_sound(v, room) || !bin_sound(v, code) || !isfinite(d->norm) || d->norm < 0 || !isfinite(d->lo) ||
+        !isfinite(d->step) || d->step < 0 || (v->h.metric != VEC_COSINE && d->norm != 1))
         return BAD(l, "a vector is not one that was saved");
     return 0;
 }
@@ -236,11 +247,22 @@ static int load_head(struct loader *l, struct dump_head *h, const char *path)
                            .ef_construction = h->ef_construction,
                            .seed = h->seed};
     struct err why;
+    if (h->centre > (h->quant == VEC_QUANT_BIN))
+        return BAD(l, "it has a centre but no bits");
     if (!h->m || !h->ef_construction || !h->seed || vec_config_check(&c, &why) < 0)
         return BAD(l, "its configuration makes no sense");
     if (h->count > (size_t)(l->end - l->p) / (sizeof(struct dump_node) + h->dim) || h->entry > h->count)
         return BAD(l, "it is shorter than it says");
     return path ? vec_create_file(&l->v, path, &c, l->err) : vec_create(&l->v, &c, l->err);
+}
+
+static int load_centre(struct loader *l)
+{
+    struct coded c = {.norm = 1};
+    if (!take_into(l, &c.lo, sizeof c.lo) || !take_into(l, &c.step, sizeof c.step) ||
+        !(c.rest = (const int8_t *)take(l, l->v->rest_bytes)) || !isfinite(c.lo) || !isfinite(c.step) || c.step < 0)
+        return BAD(l, "its centre makes no sense");
+    return bin_set_centre(l->v, &c, l->err);
 }
 
 static int load_all(struct loader *l, const struct dump_head *h)
@@ -249,6 +271,8 @@ static int load_all(struct loader *l, const struct dump_head *h)
     float *x = mem_alloc(h->dim * sizeof *x);
     int rc = 0;
     l->count = h->count;
+    if (h->centre)
+        rc = load_centre(l);
     for (uint32_t n = 1; rc == 0 && n <= h->count; n++)
         rc = load_node(l, n, x);
     mem_free(x);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "io/file.h"
+#include "vec/bin.h"
 #include "vec/checkpoint.h"
 
 /* ---- headers ---- */
@@ -139,10 +140,10 @@ static int check_header(const struct vec_header *h, struct vec_config *c, struct
         return err_set(err, ERR_IO, "its configuration is damaged");
     uint64_t nodes = h->area[AREA_ROWS].used;
     bool ok = nodes >= 1 && nodes <= VEC_MAX_NODE + UINT64_C(1) && h->area[AREA_META].used == nodes &&
-              h->area[AREA_REST].used == (h->quant == VEC_QUANT_Q8 ? nodes : 1) && h->count < nodes &&
-              h->with_attr <= h->count && h->buckets + 1 == h->area[AREA_TABLE].used && ENTRY_NODE(h->entry) < nodes &&
-              (h->entry >> 32) < VEC_MAX_LEVELS && h->free_head < nodes && h->limbo_head < nodes &&
-              h->limbo_tail < nodes && h->upper_free < h->area[AREA_UPPER].used &&
+              h->area[AREA_REST].used == (h->quant == VEC_QUANT_Q8 || h->quant == VEC_QUANT_BIN ? nodes : 1) &&
+              h->count < nodes && h->with_attr <= h->count && h->buckets + 1 == h->area[AREA_TABLE].used &&
+              ENTRY_NODE(h->entry) < nodes && (h->entry >> 32) < VEC_MAX_LEVELS && h->free_head < nodes &&
+              h->limbo_head < nodes && h->limbo_tail < nodes && h->upper_free < h->area[AREA_UPPER].used &&
               (uint64_t)h->free_count + h->limbo_count + h->count + 1 == nodes && !h->limbo_head == !h->limbo_count &&
               !h->limbo_tail == !h->limbo_count && h->buckets >= h->count;
     return ok ? 0 : err_set(err, ERR_IO, "its header contradicts itself");
@@ -215,6 +216,7 @@ static int map_index(struct vec_index **out, int fd, struct err *err)
         return rc;
     }
     take_header(v, &h);
+    bin_restore(v);
     *out = v;
     return 0;
 }

@@ -323,6 +323,14 @@ static bool still_there(const struct vec_index *v, const struct planned *p, int 
     return NODE_KIND(state) == NODE_LIVE && NODE_LEVEL(state) >= level && uid_of(v, p->c.node) == p->uid;
 }
 
+static bool is_among(const struct cand *c, uint32_t n, uint32_t node)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (c[i].node == node)
+            return true;
+    return false;
+}
+
 /* What the plan found on a level and what was added since, nearest first, the ones to keep before the others. */
 static uint32_t planned_links(const struct vec_index *v, uint32_t node, uint32_t avoid, const struct hnsw_plan *plan,
                               int level, struct cand *to)
@@ -336,7 +344,8 @@ static uint32_t planned_links(const struct vec_index *v, uint32_t node, uint32_t
     uint32_t found = n;
     for (uint32_t i = 0; i < RECENT; i++) {
         struct planned p = {.uid = v->recent[i].uid, .c = {.node = v->recent[i].node}};
-        if (p.uid <= plan->seen || p.c.node == node || p.c.node == avoid || !still_there(v, &p, level))
+        if (p.uid <= plan->seen || p.c.node == node || p.c.node == avoid || !still_there(v, &p, level) ||
+            is_among(to, found, p.c.node)) /* made while the plan was, and found all the same */
             continue;
         p.c.d = between(v, node, p.c.node);
         to[n++] = p.c;

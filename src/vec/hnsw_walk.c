@@ -92,11 +92,13 @@ struct fresh {
 };
 
 /* Those of a node, their codes on the way to the cache before the first is looked at. */
-static void fresh_links(const struct vec_index *v, struct searcher *s, uint32_t node, int level, struct fresh *f)
+static void fresh_links(const struct vec_index *v, struct searcher *s, const struct probe *from, uint32_t node,
+                        int level, struct fresh *f)
 {
     uint32_t cap, n, top = s->marks_cap * 64, known = vec_top(v);
     _Atomic uint32_t *l = hnsw_links(v, node, level, &cap);
     uint32_t bytes = v->code_bytes < PREFETCH_FIRST ? v->code_bytes : PREFETCH_FIRST;
+    bool apart = v->h.quant == VEC_QUANT_BIN && !from->bits; /* the bytes lie elsewhere */
     f->n = 0;
     top = top < known ? top : known; /* nodes made after the search began may lie beyond the marks */
     for (uint32_t i = 0; l && i < cap; i++) {
@@ -107,8 +109,13 @@ static void fresh_links(const struct vec_index *v, struct searcher *s, uint32_t 
             break;
         if (n >= top || !searcher_mark(s, n))
             continue;
-        const uint8_t *code = (const uint8_t *)(vec_row(v, n) + 1);
-        prefetch((const char *)code - sizeof(struct row), 0, (uint32_t)sizeof(struct row) + bytes);
+        const uint8_t *code = code_at(v, from, n);
+        if (apart) {
+            __builtin_prefetch(vec_row(v, n));
+            prefetch((const char *)code, 0, v->h.dim < PREFETCH_FIRST ? v->h.dim : PREFETCH_FIRST);
+        } else {
+            prefetch((const char *)code - sizeof(struct row), 0, (uint32_t)sizeof(struct row) + bytes);
+        }
         f->node[f->n] = n;
         f->code[f->n++] = code;
     }
@@ -117,7 +124,7 @@ static void fresh_links(const struct vec_index *v, struct searcher *s, uint32_t 
 static void judge_fresh(const struct vec_index *v, struct searcher *s, const struct probe *from, struct fresh *f)
 {
     s->distances += f->n;
-    code_near_many(v, from, f->code, f->n, f->d);
+    code_near_many(v, from, f->node, f->code, f->n, f->d);
 }
 
 /* When a node is linked, equal vectors beyond the first few are stepped over: a crowd of them would fill the results,
@@ -149,7 +156,7 @@ static void walk_pool(const struct vec_index *v, struct searcher *s, const struc
     pool_add(pool, pool_key(start), most);
     while (next < pool->n && !stopped(w, &steps)) {
         uint32_t first = next + 1;
-        fresh_links(v, s, pool_cand(pool->a[next]).node, level, &f);
+        fresh_links(v, s, w->from, pool_cand(pool->a[next]).node, level, &f);
         pool->a[next] |= POOL_WALKED;
         judge_fresh(v, s, w->from, &f);
         for (uint32_t i = 0; i < f.n; i++) {
@@ -188,7 +195,7 @@ static bool walk_heaps(const struct vec_index *v, struct searcher *s, const stru
             return false;
         if (stopped(w, &steps))
             return false;
-        fresh_links(v, s, c.node, level, &fresh);
+        fresh_links(v, s, w->from, c.node, level, &fresh);
         judge_fresh(v, s, w->from, &fresh);
         for (uint32_t i = 0; i < fresh.n; i++) {
             struct cand f = {fresh.d[i], fresh.node[i]};

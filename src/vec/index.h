@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "simd/simd.h"
+#include "vec/rabitq.h"
 #include "vec/space.h"
 #include "vec/vec.h"
 
@@ -74,13 +75,14 @@ static_assert(offsetof(struct vec_header, crc) == 4092 && sizeof(struct vec_head
  *   0  4  state   low byte: NODE_FREE, NODE_LIVE or NODE_DEAD; next byte: level
  *   4  4  upper   AREA_UPPER unit of level 1; 0 on level 0
  *   8  4  norm    length taken out of the vector (COSINE), else 1
- *  12  8  lo, step   Q8: component i is lo + step * code[i]; else 0
- *  20  8  sum, sum2  Q8: of the bytes of the code, of their squares
+ *  12  8  lo, step   Q8, BIN: component i is lo + step * byte i; F16: step * half i; NONE: 0
+ *  20  8  sum, sum2  Q8, BIN: of the bytes, of their squares; else 0
  *  28  4  flags   ROW_REST: AREA_REST has the rest of the precision, else it is zero; ROW_REST_ROOM: once it had
- *  32     the code: dim floats, or dim bytes
+ *  32     the code: dim floats, dim bytes, dim halves, or struct bin
  *  next multiple of 4: 2m level-0 links, compact, the rest 0; none when kind is FLAT
  *  the row ends at a multiple of 32.
- * AREA_REST, one per node, same number: Q8 only, dim signed bytes. */
+ * AREA_REST, one per node, same number: Q8: dim signed bytes; BIN: dim bytes as Q8 has them, then those; else nothing.
+ * Row 0 (no node) of a BIN index has the centre that the bits are relative to, once there is one: ROW_REST says so. */
 struct row {
     _Atomic uint32_t state;
     uint32_t upper;
@@ -91,6 +93,12 @@ struct row {
 };
 static_assert(sizeof(struct row) == 32, "row head");
 enum { ROW_REST = 1, ROW_REST_ROOM = 2 };
+/* The code of a BIN row. */
+struct bin {
+    struct rabitq_factors f; /* f.dot is 0 as long as the index has no centre */
+    uint64_t bits[];
+};
+static_assert(sizeof(struct bin) == 16, "head of the bits");
 enum { NODE_FREE, NODE_LIVE, NODE_DEAD, NODE_LEAVING }; /* LEAVING: alive, its successor of the same name is entering */
 
 /* AREA_META, 32 bytes, one per node, same number. */
@@ -144,13 +152,15 @@ struct vec_index {
     struct vec_header h;    /* the writer's; entry, count and area[].used are kept beside it until a checkpoint */
     _Atomic uint64_t entry; /* level << 32 | node */
     _Atomic uint64_t count;
-    _Atomic uint32_t top; /* node numbers given out are below this */
-    atomic_bool damaged;  /* a number in the file pointed nowhere: every call says so from then on */
-    uint32_t m0;          /* links on level 0 */
-    uint32_t code_bytes;  /* of a row, after its head */
-    uint32_t rest_bytes;  /* of AREA_REST; 0: none */
-    uint32_t links_at;    /* where the level-0 links begin in a row */
-    double level_scale;   /* 1 / ln m */
+    _Atomic uint32_t top;          /* node numbers given out are below this */
+    atomic_bool damaged;           /* a number in the file pointed nowhere: every call says so from then on */
+    uint32_t m0;                   /* links on level 0 */
+    uint32_t code_bytes;           /* of a row, after its head */
+    uint32_t rest_bytes;           /* of AREA_REST; 0: none */
+    uint32_t links_at;             /* where the level-0 links begin in a row */
+    double level_scale;            /* 1 / ln m */
+    struct rabitq rabitq;          /* BIN */
+    _Atomic(const float *) centre; /* BIN: what the bits are relative to; NULL: they are not there yet */
     struct rng rng;
     struct {
         uint64_t uid;

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "vec/epoch.h"
+#include "vec/bin.h"
 #include "vec/code.h"
+#include "vec/epoch.h"
 #include "vec/filter.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
@@ -33,7 +34,7 @@ static int check_query(const struct vec_index *v, const struct vec_query *q, str
     return vec_check(v, err);
 }
 
-/* Compares with every living element. */
+/* Compares with every living element; where there are bits, only with those that they do not rule out. */
 static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p)
 {
     s->best.n = 0;
@@ -44,16 +45,19 @@ static void scan(const struct vec_index *v, struct searcher *s, const struct vec
         if (!vec_alive(v, n) || (q->filter && !hnsw_matches(v, s, q->filter, n)))
             continue;
         s->distances++;
+        if (p->bits && !q->exact && s->best.n == q->k && bin_excludes(v, p->bits, n, s->best.a[0].d))
+            continue;
         queue_keep(&s->best, (struct cand){code_exact(v, p, n), n}, q->k);
     }
     queue_sort(&s->best);
 }
 
 /* A walk judges by codes. The first of what it found are judged again by all that is known of them; an error of a code
- * is far smaller than what lies between the k-th and the last of these. */
+ * is far smaller than what lies between the k-th and the last of these. Bits are so coarse that all are judged again.
+ */
 static void rank_again(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p)
 {
-    uint64_t enough = 2 * (uint64_t)q->k + 16;
+    uint64_t enough = p->bits ? UINT64_MAX : 2 * (uint64_t)q->k + 16;
     if (code_is_exact(v))
         return;
     s->best.n = s->best.n < enough ? s->best.n : (uint32_t)enough;
@@ -83,7 +87,7 @@ static void walk(const struct vec_index *v, struct searcher *s, const struct vec
 static void gather(const struct vec_index *v, struct searcher *s, const struct vec_query *q)
 {
     struct probe p;
-    probe_query(v, &p, q->x, searcher_query(s, q->dim));
+    probe_query(v, &p, q->x, searcher_query(s, probe_room(v)));
     uint64_t entry = atomic_load_explicit(&v->entry, memory_order_acquire);
     if (!entry || q->exact || vec_count(v) < SCAN_BELOW || ENTRY_NODE(entry) >= vec_top(v))
         scan(v, s, q, &p);

@@ -140,11 +140,11 @@ struct searcher *searcher_get(uint32_t top)
     return s;
 }
 
-float *searcher_query(struct searcher *s, uint32_t dim)
+void *searcher_query(struct searcher *s, size_t bytes)
 {
-    if (dim > s->query_cap) {
-        s->query = mem_realloc(s->query, dim * (sizeof *s->query + 1));
-        s->query_cap = dim;
+    if (bytes > s->query_cap) {
+        s->query = mem_realloc(s->query, bytes);
+        s->query_cap = bytes;
     }
     return s->query;
 }

@@ -81,16 +81,16 @@ struct searcher {
     uint32_t touched_n;
     struct queue open, best;
     struct pool pool;
-    float *query;
-    uint32_t query_cap;
+    void *query;
+    size_t query_cap;
     struct buf text; /* unescaped attribute texts */
     uint64_t distances;
 };
 
 /* The calling thread's, ready for nodes below top. any */
 struct searcher *searcher_get(uint32_t top);
-float *searcher_query(struct searcher *s, uint32_t dim); /* room for dim floats and dim bytes */
-void searcher_forget(struct searcher *s);                /* clears the marks, at the cost of what was marked */
+void *searcher_query(struct searcher *s, size_t bytes); /* room for a probe */
+void searcher_forget(struct searcher *s);               /* clears the marks, at the cost of what was marked */
 
 /* True the first time. */
 static inline bool searcher_mark(struct searcher *s, uint32_t node)

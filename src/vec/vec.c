@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "vec/bin.h"
 #include "vec/code.h"
 #include "vec/epoch.h"
 #include "vec/heap.h"
@@ -26,7 +27,7 @@ int vec_config_check(struct vec_config *c, struct err *err)
         return err_set(err, ERR_INVALID, "M must be between %d and %d", VEC_MIN_M, VEC_MAX_M);
     if (c->ef_construction > VEC_MAX_EF)
         return err_set(err, ERR_INVALID, "EF must be between 1 and %d", VEC_MAX_EF);
-    if ((unsigned)c->metric > VEC_IP || (unsigned)c->kind > VEC_FLAT || (unsigned)c->quant > VEC_QUANT_Q8)
+    if ((unsigned)c->metric > VEC_IP || (unsigned)c->kind > VEC_FLAT || (unsigned)c->quant > VEC_QUANT_BIN)
         return err_set(err, ERR_INVALID, "unknown metric, kind or quantisation of a vector index");
     while (!c->seed)
         rng_secure(&c->seed, sizeof c->seed);
@@ -40,6 +41,8 @@ void vec_derive(struct vec_index *v)
     code_sizes(&c, &v->code_bytes, &v->rest_bytes);
     v->links_at = ((uint32_t)sizeof(struct row) + v->code_bytes + 3) / 4 * 4;
     v->level_scale = 1 / log(v->h.m);
+    if (v->h.quant == VEC_QUANT_BIN)
+        rabitq_init(&v->rabitq, v->h.dim, v->h.seed);
 }
 
 struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size)
@@ -83,6 +86,8 @@ void vec_free(struct vec_index *v)
     mem_free(v->node_limbo.marks);
     mem_free(v->heap_limbo.marks);
     mem_free(v->path);
+    mem_free((void *)atomic_load_explicit(&v->centre, memory_order_relaxed));
+    rabitq_release(&v->rabitq);
     mem_free(v);
 }
 
@@ -436,6 +441,7 @@ static int put(struct vec_index *v, struct slice name, const struct coded *c, st
     remember(v, node);
     if (!old) {
         count_add(&v->count, 1);
+        bin_settle(v);
         return VEC_ADDED;
     }
     v->h.with_attr -= atomic_load_explicit(&vec_meta(v, old)->attr, memory_order_relaxed) != 0;

@@ -36,8 +36,10 @@ enum vec_metric { VEC_COSINE, VEC_L2, VEC_IP };
 enum vec_kind { VEC_HNSW, VEC_FLAT };
 /* What the graph is walked on. NONE: the floats. Q8: a byte a component with a scale per vector; a second byte, kept
  * apart, ranks the last candidates again, so a vector is known to 16 bits of its own range (whole numbers that span at
- * most 255: exactly). */
-enum vec_quant { VEC_QUANT_NONE, VEC_QUANT_Q8 };
+ * most 255: exactly). F16: half floats with a scale per vector, 11 bits of every component; nothing is ranked again.
+ * BIN: a bit a component; the two bytes of Q8 are kept apart, for building the graph and for ranking every candidate
+ * again. */
+enum vec_quant { VEC_QUANT_NONE, VEC_QUANT_Q8, VEC_QUANT_F16, VEC_QUANT_BIN };
 
 struct vec_config {
     uint32_t dim; /* 1..VEC_MAX_DIM; the only field without a default: {.dim = n} is a valid config */
@@ -90,7 +92,7 @@ void vec_plan(struct vec_addition *a);                                          
 int vec_commit(struct vec_addition *a, struct slice name, struct slice attr, struct err *err); /* loop; as vec_add */
 void vec_addition_destroy(struct vec_addition *a);                                             /* loop; NULL allowed */
 const struct vec_index *vec_addition_for(const struct vec_addition *a);
-bool vec_add_is_quick(const struct vec_index *v);                                              /* loop */
+bool vec_add_is_quick(const struct vec_index *v); /* loop */
 
 bool vec_remove(struct vec_index *v, struct slice name);         /* loop; false: there was none */
 bool vec_contains(const struct vec_index *v, struct slice name); /* loop */
@@ -99,7 +101,7 @@ bool vec_get_attr(const struct vec_index *v, struct slice name, struct slice *at
 /* 1 set, 0 no such element, or negative. Empty attr removes. */
 int vec_set_attr(struct vec_index *v, struct slice name, struct slice attr, struct err *err); /* loop */
 /* The vector as it was given, up to float rounding (COSINE keeps the length beside the normalised vector) and, with
- * codes, up to 1/130,000 of its range. `to` has room for vec_dim floats. */
+ * codes, up to 1/130,000 of its range (F16: 1/2,000 of each component). `to` has room for vec_dim floats. */
 bool vec_get_vector(const struct vec_index *v, struct slice name, float *to); /* loop */
 /* The same without the length, which is *norm (1 unless COSINE). */
 bool vec_get_raw(const struct vec_index *v, struct slice name, float *to, float *norm); /* loop */

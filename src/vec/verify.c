@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
+#include "vec/bin.h"
 #include "vec/code.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
@@ -98,7 +99,7 @@ static int check_vector(struct verifier *w, uint32_t node)
     code_decode(v, &c, x);
     sums = c;
     code_sums(v, &sums);
-    bool ok = code_sound(v, x) && sums.sum == c.sum && sums.sum2 == c.sum2;
+    bool ok = code_sound(v, x) && bin_sound(v, c.code) && sums.sum == c.sum && sums.sum2 == c.sum2;
     mem_free(x);
     return ok ? 0 : BAD(w, "the vector of node %" PRIu32 " is not one that was stored", node);
 }

@@ -20,9 +20,15 @@
 /* The quantisation under test: a test's main runs its tests once with each. */
 static enum vec_quant naive_quant;
 
+/* How far a stored component, or a score from a few of them, may be off. */
+static inline double naive_off(double off)
+{
+    return naive_quant == VEC_QUANT_F16 ? 2e-3 : off;
+}
+
 static inline int naive_each_quant(const struct CMUnitTest *tests, size_t n)
 {
-    static const char *const names[] = {"floats", "Q8 codes"};
+    static const char *const names[] = {"floats", "Q8 codes", "half floats", "bits"};
     int rc = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         naive_quant = (enum vec_quant)i;

@@ -43,7 +43,7 @@ static void elements_come_change_and_go(void **state)
     assert_int_equal(add(v, "b", y, NULL), VEC_ADDED);
     assert_int_equal(vec_count(v), 2);
     assert_true(vec_get_vector(v, SLICE("a"), got));
-    assert_true(fabsf(got[0] - 3) < 1e-5 && got[1] == 0 && fabsf(got[2] - 4) < 1e-5);
+    assert_true(fabsf(got[0] - 3) < naive_off(1e-5) && got[1] == 0 && fabsf(got[2] - 4) < naive_off(1e-5));
     assert_int_equal(add(v, "a", y, NULL), VEC_UPDATED); /* keeps the attributes */
     assert_true(vec_get_attr(v, SLICE("a"), &attr) && slice_eq(attr, SLICE("{\"n\":1}")));
     assert_true(vec_get_vector(v, SLICE("a"), got) && got[0] == 0 && got[1] == 2);
@@ -93,7 +93,7 @@ static void scores_of_each_metric(void **state)
             double s = r.hits[k].score, w = slice_eq(r.hits[k].name, SLICE("same"))   ? want[i].same
                                             : slice_eq(r.hits[k].name, SLICE("zero")) ? want[i].zero
                                                                                       : want[i].back;
-            assert_true(fabs(s - w) < 1e-5);
+            assert_true(fabs(s - w) < naive_off(1e-5));
             assert_true(k == 0 || (want[i].metric == VEC_L2 ? s >= r.hits[k - 1].score : s <= r.hits[k - 1].score));
         }
         vec_result_release(&r);
@@ -159,10 +159,11 @@ static void compare(struct vec_index *v, const struct naive *n, struct rng *r, e
         uint32_t e = naive_number(a.hits[i].name);
         assert_true(n->live[e]); /* a removed element is never found */
         assert_true(slice_eq(a.hits[i].attr, slice_str(n->attr[e])));
-        assert_true(fabs(a.hits[i].score - naive_score(metric, x, n->x + (size_t)e * n->dim, n->dim)) < 1e-4);
+        assert_true(fabs(a.hits[i].score - naive_score(metric, x, n->x + (size_t)e * n->dim, n->dim)) <
+                    naive_off(1e-4));
         good += metric == VEC_L2 ? a.hits[i].score <= worst : a.hits[i].score >= worst;
     }
-    double off = naive_quant == VEC_QUANT_NONE ? 1e-5 : 1e-4;
+    double off = naive_off(naive_quant == VEC_QUANT_NONE ? 1e-5 : 1e-4);
     for (uint32_t e = 0; e < n->slots; e++) /* the truth is true */
         if (n->live[e]) {
             double s = naive_score(metric, x, n->x + (size_t)e * n->dim, n->dim);
