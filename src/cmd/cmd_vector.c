@@ -1,7 +1,7 @@
 /* Vector sets: the commands that write, VCREATE, VADD, VREM and VSETATTR. Reading elements is in cmd_vread.c, searching
  * in cmd_vsearch.c.
  *
- * A set has Q8 codes unless it is told otherwise; BIN of VADD is accepted and gives Q8. */
+ * A set has Q8 codes unless it is told otherwise. */
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +30,7 @@ static bool passed_over(struct call *c, const struct vset *s)
 
 /* ---- VCREATE ---- */
 
-static const char *const quant_names[] = {"NONE", "Q8"}; /* by enum vec_quant */
+static const char *const quant_names[] = {"NONE", "Q8", "F16", "BIN"}; /* by enum vec_quant */
 
 struct create_args {
     struct vec_config config;
@@ -70,7 +70,7 @@ static bool create_option(struct call *c, struct slice name, struct slice v, str
         a->file = e;
     else if (slice_is(name, "model") && v.len && v.len <= 256)
         a->model = v;
-    else if (slice_is(name, "quant") && enum_option(v, quant_names, 2, &e))
+    else if (slice_is(name, "quant") && enum_option(v, quant_names, 4, &e))
         a->config.quant = (enum vec_quant)e;
     else if (slice_is(name, "uid") && (c->flags & CALL_REPLAY) && v.len == VSET_UID)
         a->uid = v;
@@ -161,7 +161,7 @@ static bool quant_word(struct slice word, enum vec_quant *q)
 {
     if (!slice_is(word, "noquant") && !slice_is(word, "q8") && !slice_is(word, "bin"))
         return false;
-    *q = slice_is(word, "noquant") ? VEC_QUANT_NONE : VEC_QUANT_Q8;
+    *q = slice_is(word, "noquant") ? VEC_QUANT_NONE : slice_is(word, "bin") ? VEC_QUANT_BIN : VEC_QUANT_Q8;
     return true;
 }
 
@@ -515,9 +515,9 @@ static const struct cmd rows[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      KEY1,
      .key_spec = "OW insert",
-     .syntax =
-         "key DIM dim [REDUCE dim] [METRIC (COSINE|L2|IP)] [QUANT (NONE|Q8)] [INDEX (HNSW|FLAT)] [M numlinks] [EF "
-         "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
+     .syntax = "key DIM dim [REDUCE dim] [METRIC (COSINE|L2|IP)] [QUANT (NONE|F16|Q8|BIN)] [INDEX (HNSW|FLAT)] [M "
+               "numlinks] [EF "
+               "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
      .summary = "Makes an empty vector set with its own metric, index and storage.",
      .since = "1.0.0",
      .complexity = "O(1)"},

@@ -86,8 +86,8 @@ int vset_check_dim(const struct vset *s, uint32_t dim, struct err *err)
     if (dim == need)
         return 0;
     if (s->projection)
-        return err_set(err, ERR_GENERIC, "Input dimension mismatch for projection - got %u but projection expects %u", dim,
-                       need);
+        return err_set(err, ERR_GENERIC, "Input dimension mismatch for projection - got %u but projection expects %u",
+                       dim, need);
     return err_set(err, ERR_GENERIC, "Vector dimension mismatch - got %u but set has %u", dim, need);
 }
 
@@ -121,7 +121,8 @@ const char *vset_quant_name(const struct vset *s)
 {
     struct vec_stats st;
     vec_stats(s->index, &st);
-    return st.config.quant == VEC_QUANT_NONE ? "f32" : "int8";
+    static const char *const names[] = {"f32", "int8", "f16", "bin"}; /* by enum vec_quant */
+    return names[st.config.quant];
 }
 
 /* ---- struct type_ops ---- */

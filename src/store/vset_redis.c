@@ -168,8 +168,8 @@ int vset_load_redis(struct rdb_in *from, struct value *out, struct err *err)
     int rc = read_head(from, &h, err);
     if (rc < 0)
         return rc;
-    struct vec_config config = {
-        .dim = h.dim, .quant = h.quant == REDIS_NONE ? VEC_QUANT_NONE : VEC_QUANT_Q8, .m = h.m};
+    static const enum vec_quant quants[] = {VEC_QUANT_NONE, VEC_QUANT_Q8, VEC_QUANT_BIN}; /* by enum redis_quant */
+    struct vec_config config = {.dim = h.dim, .quant = quants[h.quant], .m = h.m};
     rc = vset_create(&s, &config, NULL, SLICE(""), err);
     if (rc == 0 && (h.flags & HAS_MATRIX))
         rc = read_projection(from, &h, s, err);

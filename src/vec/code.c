@@ -161,8 +161,9 @@ void code_put(struct vec_index *v, uint32_t node, const struct coded *c)
 void code_get(const struct vec_index *v, uint32_t node, struct coded *c)
 {
     const struct row *r = vec_row(v, node);
+    bool there = r->flags & ROW_REST || v->h.quant == VEC_QUANT_BIN; /* BIN: always; a file's flag is not trusted */
     *c = (struct coded){.code = r + 1,
-                        .rest = r->flags & ROW_REST ? space_at(&v->space.area[AREA_REST], node) : NULL,
+                        .rest = there ? space_at(&v->space.area[AREA_REST], node) : NULL,
                         .norm = r->norm,
                         .lo = r->lo,
                         .step = r->step,

@@ -130,6 +130,8 @@ static void reopened_is_equal(void **state)
         v = reopen(v);                                          /* a new file is a valid empty one */
         assert_int_equal(vec_count(v), 0);
         for (uint64_t round = 1; round <= 5; round++) {
+            if (naive_quant == VEC_QUANT_BIN) /* enough for bits */
+                change(v, &r, 2500, 900);
             change(v, &r, 900, 600);
             struct buf before = dump(v);
             checkpoint(v, round * 10);
@@ -495,9 +497,10 @@ static int teardown(void **state)
 
 int main(void)
 {
-    static enum file_engine engines[] = {FILE_AUTO, FILE_THREAD};
+    static enum file_engine engines[] = {FILE_AUTO, FILE_THREAD, FILE_AUTO};
     int failed = 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
+        naive_quant = i < 2 ? VEC_QUANT_NONE : VEC_QUANT_BIN;
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(reopened_is_equal),
             cmocka_unit_test(writing_goes_on_meanwhile),
