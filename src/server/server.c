@@ -26,6 +26,7 @@
 #include "cmd/snapshot.h"
 #include "cmd/permission.h"
 #include "io/file.h"
+#include "io/read_batch.h"
 #include "io/job.h"
 #include "server/config.h"
 #include "server/listen.h"
@@ -251,6 +252,7 @@ static int open_io(struct err *err)
     if (rc < 0)
         return rc;
     pool = job_pool_create(loop, workers ? (int)workers : cores < 2 ? 2 : (int)cores);
+    read_batch_allow_uring(file_engine != FILE_THREAD);
     if ((rc = file_io_create(&files, loop, (enum file_engine)file_engine, err)) < 0)
         return rc;
     conns = conn_host_create(loop);
