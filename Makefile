@@ -141,7 +141,7 @@ $(VB)/wire: $(addprefix $(VB)/,wire.o data.o)
 .PHONY: bench-vectors
 bench-vectors:
 	@utils/deps.sh bench
-	@$(MAKE) --no-print-directory -j2 skald $(VB)/inproc
+	@$(MAKE) --no-print-directory -j2 skald $(VB)/inproc $(VB)/wire
 	@$(PYTHON) bench/vectors/run.py
 
 # Redis's own suite against build/skald; see redis-tests-compat/README.md.

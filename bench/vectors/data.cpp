@@ -20,7 +20,8 @@ std::string quoted(const std::string &s)
     return "'" + s + "'";
 }
 
-// A shell command that writes the file's bytes: plain, compressed or in parts. gzip -dcf hands on what is not compressed.
+// A shell command that writes the file's bytes: plain, compressed or in parts. gzip -dcf hands on what is not
+// compressed.
 std::string command_for(const std::string &path)
 {
     for (const char *pattern : {"", ".gz", ".gz.*", ".*[0-9a-z]"}) {

@@ -17,14 +17,14 @@ struct dataset {
     metric by = metric::l2;
     int dim = 0;
     size_t n = 0, nq = 0;
-    const float *base = nullptr, *query = nullptr;               // as they are on file
-    const float *unit_base = nullptr, *unit_query = nullptr;     // cosine: divided by their length; l2: the same pointers
-    std::vector<float> worst;                                    // per query: the distance of its K-th nearest neighbour
+    const float *base = nullptr, *query = nullptr;           // as they are on file
+    const float *unit_base = nullptr, *unit_query = nullptr; // cosine: divided by their length; l2: the same pointers
+    std::vector<float> worst;                                // per query: the distance of its K-th nearest neighbour
 };
 
-// Reads NAME_base, NAME_query and the ground truth from `dir`: plain, .gz, or cut into parts (NAME_base.bvecs.gz.*). With
-// limit > 0 only the first `limit` base vectors; the exact answers are then computed here. Ends the process with the
-// missing file's name and status 3.
+// Reads NAME_base, NAME_query and the ground truth from `dir`: plain, .gz, or cut into parts (NAME_base.bvecs.gz.*).
+// With limit > 0 only the first `limit` base vectors; the exact answers are then computed here. Ends the process with
+// the missing file's name and status 3.
 dataset read_dataset(const std::string &dir, const std::string &name, metric by, size_t limit);
 
 // Squared Euclidean distance, or 1 - cosine, of query q and base vector id.
@@ -33,7 +33,8 @@ float distance(const dataset &d, size_t q, size_t id);
 // How many of `ids` are at most as far as the K-th nearest: ties count, whichever of them was returned.
 int count_good(const dataset &d, const std::vector<float> &worst, size_t q, const int32_t *ids, int count);
 
-// The distance of the K-th nearest base vector that `allowed` admits (all when empty), for the first nq queries; two threads.
+// The distance of the K-th nearest base vector that `allowed` admits (all when empty), for the first nq queries; two
+// threads.
 std::vector<float> exact_worst(const dataset &d, size_t nq, const std::vector<bool> &allowed);
 
 double now_s();

@@ -1,5 +1,5 @@
-// hnswlib, faiss and Skald as engines; see engines.hpp. hnswlib is a header, compiled here for this very machine; faiss is
-// Debian's library, compiled for every x86-64, which is what `apt install` gives.
+// hnswlib, faiss and Skald as engines; see engines.hpp. hnswlib is a header, compiled here for this very machine; faiss
+// is Debian's library, compiled for every x86-64, which is what `apt install` gives.
 #include "engines.hpp"
 
 #include <faiss/IndexHNSW.h>

@@ -15,7 +15,7 @@ class engine
 {
   public:
     virtual ~engine() = default;
-    virtual void build(const dataset &d, int threads) = 0; // every base vector, in order of their numbers
+    virtual void build(const dataset &d, int threads) = 0;        // every base vector, in order of their numbers
     virtual int search(const float *q, int ef, int32_t *ids) = 0; // the K nearest, one query by itself
     virtual double says() // bytes of memory, by its own account; 0: it does not tell
     {

@@ -3,11 +3,11 @@
 //
 //   inproc DIR SET l2|cosine N PASSES JOBS THREADS2 TMP EF [EF ...]      N 0: all of them
 //
-// Every engine lives in a child of its own, so that its memory is its alone. The children stay alive, and the parent asks
-// them in turn, pass by pass and ef by ef, over a pair of pipes: whatever else the machine does meanwhile hits all of
-// them alike. Only one is searching at a time, always on the same CPU. Work of one thread is measured in its CPU time,
-// which on a quiet machine is the time that passes and elsewhere leaves out what others take; latencies are time that
-// passed.
+// Every engine lives in a child of its own, so that its memory is its alone. The children stay alive, and the parent
+// asks them in turn, pass by pass and ef by ef, over a pair of pipes: whatever else the machine does meanwhile hits all
+// of them alike. Only one is searching at a time, always on the same CPU. Work of one thread is measured in its CPU
+// time, which on a quiet machine is the time that passes and elsewhere leaves out what others take; latencies are time
+// that passed.
 #include <poll.h>
 #include <sched.h>
 #include <sys/stat.h>

@@ -73,8 +73,8 @@ def server(result):
             rows.append([s["name"], load["command"], f"{load['per_s']:,.0f}", f"{load['ping_p50_us']:,.0f}",
                          f"{load['ping_p99_us']:,.0f}"])
     table(["loading", "command", "vectors/s", "PING p50 us", "PING p99 us"], rows)
-    table(["searching", "quant", "PING p50 idle", "p99 idle", "p99 beside", *RECALL_HEADER],
-          [[s["name"], s["quant"], f"{s['idle']['p50_us']:,.0f}", f"{s['idle']['p99_us']:,.0f}",
+    table(["searching", "quant", "PING p50 us", "p99 idle", "p99 beside", *RECALL_HEADER],
+          [[s["name"], s["quant"], f"{s['idle']['ping_p50_us']:,.0f}", f"{s['idle']['ping_p99_us']:,.0f}",
             f"{max(p['ping_p99_us'] for p in s['sweep']):,.0f}", *recall_cells(s["sweep"])] for s in result["servers"]])
     table(["filtered", "matching", "EF", "recall", "QPS", "p50 us", "p99 us"],
           [[s["name"], f"{f['share']:.0%}", f["ef"], f"{f['recall']:.4f}", f"{f['qps']:,.0f}", f"{f['p50_us']:,.0f}",

@@ -18,6 +18,7 @@ import time
 
 import plot
 import report
+import server
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUT = os.path.join(ROOT, "build", "bench-vectors")
@@ -90,9 +91,22 @@ def in_process():
     return results
 
 
+def over_socket():
+    efs = [10, 40, 100] if QUICK else [10, 15, 20, 30, 50, 100, 200, 400]
+    r = server.measure(os.path.join(OUT, "wire"), DATA, 20000 if QUICK else 0, efs)
+    report.server(r)
+    if r["servers"]:
+        note = f"{r['n']:,} vectors, {r['connections']} connections at depth 1, M 16, ef_construction 200"
+        save("server.svg", plot.svg(f"{r['set']}, cosine, over the socket", note,
+                                    [(s["name"], s["sweep"]) for s in r["servers"]]))
+    return r
+
+
 def main():
     t, parts = time.monotonic(), os.environ.get("PARTS", "inproc,server")
     found = {"inproc": in_process() if "inproc" in parts else []}
+    if "server" in parts:
+        found["server"] = over_socket()
     save("figures.json", json.dumps(found, indent=1) + "\n")
     print(f"\nfigures and plots: build/bench-vectors ({time.monotonic() - t:.0f} s)")
 

@@ -23,7 +23,7 @@ int skald_search(void *index, const float *x, int dim, int k, int ef, int32_t *i
 uint64_t skald_says(void *index); /* bytes of memory, by its own account */
 void skald_save(void *index, const char *path);
 void *skald_open(const char *path);
-const char *skald_simd(void);    /* the kernels in use */
+const char *skald_simd(void); /* the kernels in use */
 
 #ifdef __cplusplus
 }
