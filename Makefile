@@ -8,12 +8,12 @@ B       := build$(if $(VARIANT),/$(VARIANT))
 CC      ?= gcc
 PYTHON  := /usr/bin/python3
 
-LIBS    := libuv liburing libcurl libcjson lua5.1 libmicrohttpd liblzf libcrypto
+LIBS    := libuv liburing libcurl libcjson lua5.1 libmicrohttpd liblzf libcrypto libutf8proc
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
 CFLAGS  ?= -O2 -g
 CSTD    := -std=gnu11 -D_GNU_SOURCE -fno-strict-aliasing -fno-omit-frame-pointer -pthread
 CPPFLAGS += -Isrc -MMD -MP
-LDLIBS   = $(shell pkg-config --libs $(LIBS)) -lm -lpthread
+LDLIBS   = $(shell pkg-config --libs $(LIBS)) -lstemmer -lm -lpthread
 ALLOC    = -ljemalloc
 
 ifeq ($(VARIANT),asan)
