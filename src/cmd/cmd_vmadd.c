@@ -1,13 +1,18 @@
 /* VMADD: bulk load. One blob of n vectors, n names, one reply: how many elements are new.
  *
  * Everything that can be wrong with the input is looked at before anything is added, so bad input adds nothing. Inserting
- * into a graph takes some 100 us to 1 ms an element: a call of thousands would stop the loop for seconds. So it adds for
- * SLICE_US at a time and then lets everybody else have a turn of the loop.
+ * into a graph takes some 100 us to 1 ms an element: a call of thousands would stop the loop for seconds. So after
+ * SLICE_US the call is parked, and goes on in turns with everybody else:
  *
- *   - Each slice is an effect of its own (a VMADD of the elements that it added), journaled with the change, so that who
- *     reads between two slices is never told of something that a crash takes back. After a crash without a reply a part
- *     may be there; what was acknowledged is there whole.
- *   - Between slices the set may be deleted or replaced. The call then ends with an error that says how far it came: it
+ *   small sets   the loop adds for SLICE_US at a time; the end of an empty job is the next turn
+ *   others       workers look for the links of a chunk each, nine tenths of the work; the loop puts the elements in,
+ *                chunk after chunk in the order of the call, so that of a name that comes twice the last vector counts.
+ *                Elements under way at the same time do not see each other, hence small chunks.
+ *
+ *   - What a turn added is an effect of its own (a VMADD of these elements), journaled with the change, so that who reads
+ *     between two turns is never told of something that a crash takes back. After a crash without a reply a part may be
+ *     there; what was acknowledged is there whole.
+ *   - Between turns the set may be deleted or replaced. The call then ends with an error that says how far it came: it
  *     never writes to another set than the one it began with.
  *   - In MULTI, in a script and in the journal's replay it runs in one go. */
 #include <string.h>
@@ -20,25 +25,63 @@
 #include "simd/simd.h"
 
 #define SLICE_US 2000
+#define CHUNK    4  /* elements that one worker plans at a time */
+#define CHUNKS   32 /* under way at the most */
 #define ELEMENTS 6 /* argv index of the first name */
 #define BLOB     5
 
-struct madd {
-    struct job job; /* first; an empty one: its end is the next turn */
-    struct call *call;
-    uint32_t n, dim, at; /* at: the next element */
-    uint64_t set;        /* id of the set that is added to */
-    int64_t added;
-    float *x;          /* one vector, aligned */
-    struct slice *argv; /* of a slice's effect */
-    bool cancelled;
+struct madd;
+
+struct chunk {
+    struct job job; /* first */
+    struct madd *m;
+    struct vec_addition *add[CHUNK];
+    uint32_t n; /* 0: nothing is planned, the end of the job is what counts */
+    enum { CHUNK_FREE, CHUNK_RUNS, CHUNK_READY } state;
 };
+
+struct madd {
+    struct call *call;
+    uint32_t n, dim;
+    uint32_t at, planned; /* the next element to go in; the next to be looked at: those between are in chunks */
+    uint64_t set;         /* id of the set that is added to */
+    int64_t added;
+    float *x;             /* one vector, aligned */
+    struct slice *argv;   /* of a turn's effect */
+    struct chunk *chunks; /* a ring of `width`, in the order of the call; `head` has the elements from `at` on */
+    uint32_t width, head, tail, running;
+    bool cancelled;
+    struct err failed; /* code 0: not yet */
+};
+
+static void chunk_free(struct chunk *k)
+{
+    for (uint32_t i = 0; i < k->n; i++)
+        vec_addition_destroy(k->add[i]);
+    k->n = 0;
+    k->state = CHUNK_FREE;
+}
 
 static void madd_free(struct madd *m)
 {
+    for (uint32_t i = 0; i < m->width; i++)
+        chunk_free(&m->chunks[i]);
+    mem_free(m->chunks);
     mem_free(m->x);
     mem_free(m->argv);
     mem_free(m);
+}
+
+static const float *vector_at(struct madd *m, uint32_t i)
+{
+    size_t one = m->dim * sizeof *m->x;
+    memcpy(m->x, call_arg(m->call, BLOB).p + i * one, one); /* the blob lies anywhere */
+    return m->x;
+}
+
+static struct slice name_at(const struct madd *m, uint32_t i)
+{
+    return call_arg(m->call, ELEMENTS + (int)i);
 }
 
 /* The set under the key; NULL without an error when there is none. */
@@ -60,15 +103,11 @@ static int check_names(const struct call *c, struct err *err)
     return 0;
 }
 
-/* Aligned pieces of the blob, which lies anywhere. */
-static int check_numbers(const struct madd *m, struct err *err)
+static int check_numbers(struct madd *m, struct err *err)
 {
-    size_t one = m->dim * sizeof *m->x;
-    for (uint32_t i = 0; i < m->n; i++) {
-        memcpy(m->x, call_arg(m->call, BLOB).p + i * one, one);
-        if (!simd_finite_f32(m->x, m->dim))
+    for (uint32_t i = 0; i < m->n; i++)
+        if (!simd_finite_f32(vector_at(m, i), m->dim))
             return err_set(err, ERR_INVALID, "vector %u holds a number that is not finite", i + 1);
-    }
     return 0;
 }
 
@@ -112,19 +151,42 @@ static struct vset *set_for(struct call *c, uint32_t dim, struct err *err)
     return s;
 }
 
+static bool in_chunks(const struct madd *m)
+{
+    return m->at < m->planned;
+}
+
 /* Adds until the time is over or all are in; a negative code when one could not be added. until_us 0: no limit. */
 static int add_some(struct madd *m, struct vset *s, int64_t until_us, struct err *err)
 {
-    size_t one = m->dim * sizeof *m->x;
     while (m->at < m->n) {
-        memcpy(m->x, call_arg(m->call, BLOB).p + m->at * one, one);
-        int rc = vset_add(s, call_arg(m->call, ELEMENTS + (int)m->at), m->x, m->dim, slice_of(NULL, 0), err);
+        int rc = vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, slice_of(NULL, 0), err);
         if (rc < 0)
             return rc;
         m->added += rc == VEC_ADDED;
-        m->at++;
+        m->planned = ++m->at;
         if (until_us && clock_mono_us() >= until_us)
             break;
+    }
+    return 0;
+}
+
+/* Puts the chunks in that workers are through with, as far as there is none before them that still runs. */
+static int commit_some(struct madd *m, struct vset *s, struct err *err)
+{
+    for (; m->chunks[m->head].state == CHUNK_READY; m->head = (m->head + 1) % m->width) {
+        struct chunk *k = &m->chunks[m->head];
+        for (uint32_t i = 0; i < k->n; i++) {
+            struct slice none = slice_of(NULL, 0);
+            int rc = vec_addition_for(k->add[i]) == s->index
+                         ? vec_commit(k->add[i], name_at(m, m->at), none, err)
+                         : vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, none, err);
+            if (rc < 0)
+                return rc;
+            m->added += rc == VEC_ADDED;
+            m->at++;
+        }
+        chunk_free(k);
     }
     return 0;
 }
@@ -145,72 +207,118 @@ static void slice_effect(struct madd *m, uint32_t from)
     m->argv[4] = SLICE("FP32");
     m->argv[BLOB] = slice_of(call_arg(c, BLOB).p + from * one, n * one);
     for (uint32_t i = 0; i < n; i++)
-        m->argv[ELEMENTS + i] = call_arg(c, ELEMENTS + (int)(from + i));
+        m->argv[ELEMENTS + i] = name_at(m, from + i);
     effects_add(c->db->id, (int)(n + ELEMENTS), m->argv);
 }
 
-static void end(struct madd *m, const struct err *err)
+static void end(struct madd *m)
 {
-    if (err)
-        call_err(m->call, err);
+    if (m->failed.code)
+        call_err(m->call, &m->failed);
     else
         reply_int(m->call->reply, m->added);
     call_resume(m->call);
     madd_free(m);
 }
 
-static void submit(struct madd *m);
+static void chunk_run(struct job *j)
+{
+    struct chunk *k = (struct chunk *)j;
+    for (uint32_t i = 0; i < k->n; i++)
+        vec_plan(k->add[i]);
+}
 
-/* One slice of a parked call: change, effect and what others are told of it are one step. */
+static void go_on(struct madd *m);
+
+static void chunk_done(struct job *j)
+{
+    struct chunk *k = (struct chunk *)j;
+    k->state = CHUNK_READY;
+    k->m->running--;
+    k->m->cancelled |= job_cancelled(j); /* the server stops */
+    go_on(k->m);
+}
+
+static void submit(struct madd *m)
+{
+    struct chunk *k = &m->chunks[m->tail];
+    m->tail = (m->tail + 1) % m->width;
+    k->state = CHUNK_RUNS;
+    k->m = m;
+    k->job.run = chunk_run;
+    k->job.done = chunk_done;
+    m->running++;
+    job_submit(vsearch_pool(), &k->job);
+}
+
+/* Gives the workers what they can take. */
+static int plan_some(struct madd *m, struct vset *s, struct err *err)
+{
+    while (m->planned < m->n && m->chunks[m->tail].state == CHUNK_FREE) {
+        struct chunk *k = &m->chunks[m->tail];
+        while (k->n < CHUNK && m->planned < m->n) {
+            int rc = vset_prepare(s, &k->add[k->n], vector_at(m, m->planned), m->dim, err);
+            if (rc < 0)
+                return rc;
+            k->n++;
+            m->planned++;
+        }
+        submit(m);
+    }
+    return 0;
+}
+
+static int work(struct madd *m, struct vset *s, struct err *err)
+{
+    int rc = commit_some(m, s, err);
+    if (rc < 0 || !vec_add_is_quick(s->index) || in_chunks(m))
+        return rc < 0 ? rc : plan_some(m, s, err);
+    rc = add_some(m, s, clock_mono_us() + SLICE_US, err);
+    if (rc == 0 && m->at < m->n)
+        submit(m);
+    return rc;
+}
+
+/* One turn of a parked call: change, effect and what others are told of it are one step. When something has failed, only
+ * the workers are waited for. */
 static void go_on(struct madd *m)
 {
-    struct err err = {0};
+    struct err *err = &m->failed;
     uint32_t from = m->at;
-    int rc = 0;
+    int rc = err->code;
     effects_begin();
-    struct vset *s = find(m->call, &err);
-    if (!s || s->id != m->set)
-        rc = err_set(&err, ERR_STATE, "the vector set was deleted while elements were added; %u of %u had been", m->at,
+    struct vset *s = rc < 0 ? NULL : find(m->call, err);
+    if (rc == 0 && (!s || s->id != m->set))
+        rc = err_set(err, ERR_STATE, "the vector set was deleted while elements were added; %u of %u had been", m->at,
                      m->n);
-    else if (m->cancelled)
-        rc = err_set(&err, ERR_CANCELLED, "cancelled; %u of %u elements had been added", m->at, m->n);
-    else
-        rc = add_some(m, s, clock_mono_us() + SLICE_US, &err);
+    else if (rc == 0 && m->cancelled)
+        rc = err_set(err, ERR_CANCELLED, "cancelled; %u of %u elements had been added", m->at, m->n);
+    else if (rc == 0)
+        rc = work(m, s, err);
     if (m->at > from) {
         db_changed(m->call->db, call_arg(m->call, 1), NOTIFY_MODULE, "vadd");
         slice_effect(m, from);
     }
     effects_end();
-    if (rc < 0 || m->at == m->n)
-        end(m, rc < 0 ? &err : NULL);
-    else
-        submit(m);
-}
-
-static void job_run(struct job *j)
-{
-}
-
-static void job_done(struct job *j)
-{
-    struct madd *m = (struct madd *)j;
-    m->cancelled |= job_cancelled(j); /* the server stops */
-    go_on(m);
-}
-
-static void submit(struct madd *m)
-{
-    m->job.run = job_run;
-    m->job.done = job_done;
-    job_submit(vsearch_pool(), &m->job);
+    if (m->running == 0 && (rc < 0 || m->at == m->n))
+        end(m);
 }
 
 static void on_cancel(struct call *c, void *arg)
 {
-    ((struct madd *)arg)->cancelled = true; /* the next slice ends it */
+    ((struct madd *)arg)->cancelled = true; /* the next turn ends it */
 }
 
-/* The first slice, in the handler. Afterwards the call is parked, or over and m is freed. */
+static void park(struct madd *m)
+{
+    int wanted = 2 * job_pool_threads(vsearch_pool()); /* one runs, one waits */
+    m->width = wanted < CHUNKS ? (uint32_t)wanted : CHUNKS;
+    m->chunks = mem_zero(m->width * sizeof *m->chunks);
+    m->call = call_park(m->call, on_cancel, m);
+    submit(m);
+}
+
+/* The first turn, in the handler. Afterwards the call is parked, or over and m is freed. */
 static void begin(struct madd *m)
 {
     struct call *c = m->call;
@@ -227,8 +335,7 @@ static void begin(struct madd *m)
     if (rc == 0 && m->at < m->n) {
         m->set = s->id;
         slice_effect(m, 0);
-        m->call = call_park(c, on_cancel, m);
-        submit(m);
+        park(m);
         return;
     }
     if (rc < 0 && m->at > 0) {

@@ -420,3 +420,24 @@ def test_with_vectors(server, r):
 def test_batch_refuses(r, cmd):
     raw(r, "VADD", "v", "VALUES", 2, 1, 0, "a")
     assert error(r, "VSEARCH", "v", *cmd).startswith("INVALID")
+
+
+def test_vmadd_of_names_that_come_again_and_of_neighbours_side_by_side(r):
+    """Above a thousand elements workers look for the links of several at once."""
+    rng = random.Random(19)
+    vs = fill(r, "v", 1500, 16)
+    names, vectors = [], []
+    for i in range(500):
+        base = unit(rng, 16)
+        for k in range(6):  # close to each other, and one after the other
+            names.append(f"c{i}-{k}".encode() if k < 4 else f"again{rng.randrange(40)}".encode())
+            vectors.append([x + rng.gauss(0, 0.02) for x in base])
+    new = dict(zip(names, vectors))
+    assert raw(r, "VMADD", "v", "COUNT", len(names), "FP32", b"".join(map(blob, vectors)), *names) == len(new)
+    assert raw(r, "VCARD", "v") == len(vs) + len(new)
+    for name, v in new.items():
+        assert [float(x) for x in raw(r, "VEMB", "v", name)] == pytest.approx(v, abs=1e-3)  # the last one counts
+    found = sum(raw(r, "VSEARCH", "v", "FP32", blob(v), "COUNT", 1) == [name] for name, v in new.items())
+    assert found > 0.99 * len(new)
+    vs.update({name: [x / math.sqrt(sum(y * y for y in v)) for x in v] for name, v in new.items()})
+    assert recall(r, "v", vs, 20) > 0.95
