@@ -1,63 +1,20 @@
-/* Filter expressions: a recursive-descent parser that writes a program for a stack machine, and that machine. */
+/* Filter expressions: a recursive-descent parser that writes a program for a stack machine. */
 #include "vec/filter.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/num.h"
-#include "vec/filter_json.h"
-
-#define STACK_MAX                                                                                                      \
-    (FILTER_MAX_DEPTH * 8 + 8) /* a level of brackets holds at most one operand per level of precedence                \
-                                */
-
-enum op {
-    OP_CONST,
-    OP_LIST,
-    OP_FIELD,
-    OP_NOT,
-    OP_POW,
-    OP_MUL,
-    OP_DIV,
-    OP_MOD,
-    OP_ADD,
-    OP_SUB,
-    OP_GT,
-    OP_GE,
-    OP_LT,
-    OP_LE,
-    OP_EQ,
-    OP_NE,
-    OP_IN,
-    OP_AND,
-    OP_OR
-};
-
-struct instr {
-    enum op op;
-    uint32_t at, n; /* CONST: constant; LIST: first constant and how many; FIELD: number of the field */
-};
-
-struct filter {
-    struct instr *code;
-    uint32_t code_n, code_cap;
-    struct fvalue *consts;
-    uint32_t const_n, const_cap;
-    struct slice fields[FILTER_MAX_FIELDS];
-    uint32_t field_n;
-    char *text; /* unescaped texts and field names, in one piece as long as the expression */
-    size_t text_n;
-};
+#include "vec/filter_run.h"
 
 /* ---- parser ---- */
 
 struct parser {
     struct filter *f;
     const char *p, *end;
-    int depth;
+    int depth, powers;
     struct err *err;
 };
 
@@ -78,17 +35,24 @@ static bool word_char(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '-';
 }
 
-/* Takes a symbol or, when it is made of letters, a whole word. */
+/* An operator needs no space behind it, even when it is made of letters: "1 and2". */
 static bool take(struct parser *p, const char *what)
 {
     skip_space(p);
     size_t n = strlen(what);
     if ((size_t)(p->end - p->p) < n || memcmp(p->p, what, n) != 0)
         return false;
-    if (isalpha((unsigned char)*what) && p->p + n < p->end && word_char(p->p[n]))
-        return false;
     p->p += n;
     return true;
+}
+
+static bool take_word(struct parser *p, const char *what)
+{
+    const char *start = p->p;
+    if (take(p, what) && (p->p == p->end || !word_char(*p->p)))
+        return true;
+    p->p = start;
+    return false;
 }
 
 static void emit(struct parser *p, enum op op, uint32_t at, uint32_t n)
@@ -208,7 +172,10 @@ static int list(struct parser *p)
             return rc;
         add_const(p, v);
         n++;
-    } while (take(p, ","));
+        if (!take(p, ","))
+            break;
+        skip_space(p);
+    } while (p->p == p->end || *p->p != ']'); /* a comma may be the last thing in a list */
     if (!take(p, "]"))
         return fail(p, p->p < p->end ? p->p : start);
 done:
@@ -243,11 +210,11 @@ static int primary(struct parser *p)
         return field(p);
     if (*start == '"' || *start == '\'')
         return text(p, &v) < 0 ? ERR_GENERIC : constant(p, v);
-    if (take(p, "null"))
+    if (take_word(p, "null"))
         return constant(p, (struct fvalue){.kind = FV_NULL});
-    if (take(p, "true"))
+    if (take_word(p, "true"))
         return constant(p, (struct fvalue){.kind = FV_NUM, .num = 1});
-    if (take(p, "false"))
+    if (take_word(p, "false"))
         return constant(p, (struct fvalue){.kind = FV_NUM});
     return fail(p, start);
 }
@@ -300,10 +267,26 @@ static int take_operator(struct parser *p, int level)
     return -1;
 }
 
+/* 2 ** 3 ** 2 is 2 ** 9: the operands of a chain wait on the stack, so their number has a limit. */
+static int power(struct parser *p)
+{
+    int rc = unary(p), chain = 0;
+    while (rc == 0 && take_operator(p, LEVELS - 1) >= 0) {
+        chain++;
+        if (++p->powers > FILTER_MAX_DEPTH)
+            return err_set(p->err, ERR_GENERIC, "a FILTER expression nests at most %d deep", FILTER_MAX_DEPTH);
+        rc = unary(p);
+    }
+    p->powers -= chain;
+    for (; rc == 0 && chain > 0; chain--)
+        emit(p, OP_POW, 0, 0);
+    return rc;
+}
+
 static int parse_level(struct parser *p, int level)
 {
-    if (level == LEVELS)
-        return unary(p);
+    if (level == LEVELS - 1)
+        return power(p);
     int rc = parse_level(p, level + 1), op;
     while (rc == 0 && (op = take_operator(p, level)) >= 0) {
         rc = parse_level(p, level + 1);
@@ -326,8 +309,10 @@ struct filter *filter_create(struct slice expr, struct err *err)
     skip_space(&p);
     if (rc == 0 && p.p < p.end)
         rc = fail(&p, p.p);
-    if (rc == 0)
+    if (rc == 0) {
+        f->numeric = filter_is_numeric(f);
         return f;
+    }
     filter_destroy(f);
     return NULL;
 }
@@ -340,105 +325,4 @@ void filter_destroy(struct filter *f)
     mem_free(f->consts);
     mem_free(f->text);
     mem_free(f);
-}
-
-/* ---- machine ---- */
-
-static double to_num(const struct fvalue *v)
-{
-    double d = 0;
-    if (v->kind == FV_NUM)
-        return v->num;
-    return v->kind == FV_TEXT && num_to_double(v->text, &d) ? d : 0;
-}
-
-static bool to_bool(const struct fvalue *v)
-{
-    switch (v->kind) {
-    case FV_NUM: return v->num != 0;
-    case FV_TEXT: return v->text.len > 0;
-    case FV_NULL: return false;
-    default: return true;
-    }
-}
-
-static bool equal(const struct fvalue *a, const struct fvalue *b)
-{
-    if (a->kind == FV_NULL || b->kind == FV_NULL)
-        return a->kind == b->kind;
-    if (a->kind == FV_TEXT && b->kind == FV_TEXT)
-        return slice_eq(a->text, b->text);
-    if (a->kind >= FV_LIST || b->kind >= FV_LIST)
-        return false;
-    return to_num(a) == to_num(b);
-}
-
-static bool member(const struct fvalue *a, const struct fvalue *b, struct buf *scratch)
-{
-    if (b->kind == FV_LIST) {
-        for (uint32_t i = 0; i < b->list_n; i++)
-            if (equal(a, &b->list[i]))
-                return true;
-        return false;
-    }
-    if (b->kind == FV_JSON_LIST) {
-        size_t at = 0, kept = scratch->len;
-        struct fvalue x;
-        bool hit = false;
-        while (!hit && filter_json_item(b->text, &at, &x, scratch)) {
-            hit = equal(a, &x);
-            scratch->len = kept;
-        }
-        return hit;
-    }
-    if (a->kind == FV_TEXT && b->kind == FV_TEXT)
-        return a->text.len == 0 || memmem(b->text.p, b->text.len, a->text.p, a->text.len) != NULL;
-    return false;
-}
-
-static double binary(enum op op, const struct fvalue *a, const struct fvalue *b, struct buf *scratch)
-{
-    switch (op) {
-    case OP_POW: return pow(to_num(a), to_num(b));
-    case OP_MUL: return to_num(a) * to_num(b);
-    case OP_DIV: return to_num(a) / to_num(b);
-    case OP_MOD: return fmod(to_num(a), to_num(b));
-    case OP_ADD: return to_num(a) + to_num(b);
-    case OP_SUB: return to_num(a) - to_num(b);
-    case OP_GT: return to_num(a) > to_num(b);
-    case OP_GE: return to_num(a) >= to_num(b);
-    case OP_LT: return to_num(a) < to_num(b);
-    case OP_LE: return to_num(a) <= to_num(b);
-    case OP_EQ: return equal(a, b);
-    case OP_NE: return !equal(a, b);
-    case OP_IN: return member(a, b, scratch);
-    case OP_AND: return to_bool(a) && to_bool(b);
-    default: return to_bool(a) || to_bool(b);
-    }
-}
-
-bool filter_match(const struct filter *f, struct slice attributes, struct buf *scratch)
-{
-    struct fvalue fields[FILTER_MAX_FIELDS], stack[STACK_MAX];
-    uint32_t n = 0;
-    buf_clear(scratch);
-    /* Room for all texts at once, so that those already there stay where they are. */
-    if (!buf_room(scratch, 2 * attributes.len + 1) ||
-        !filter_json_fields(attributes, f->fields, f->field_n, fields, scratch))
-        return false;
-    for (uint32_t i = 0; i < f->code_n; i++) {
-        const struct instr *c = &f->code[i];
-        switch (c->op) {
-        case OP_CONST: stack[n++] = f->consts[c->at]; break;
-        case OP_LIST:
-            stack[n++] = (struct fvalue){.kind = FV_LIST, .list = c->n ? f->consts + c->at : NULL, .list_n = c->n};
-            break;
-        case OP_FIELD: stack[n++] = fields[c->at]; break;
-        case OP_NOT: stack[n - 1] = (struct fvalue){.kind = FV_NUM, .num = !to_bool(&stack[n - 1])}; break;
-        default:
-            n--;
-            stack[n - 1] = (struct fvalue){.kind = FV_NUM, .num = binary(c->op, &stack[n - 1], &stack[n], scratch)};
-        }
-    }
-    return to_bool(&stack[0]);
 }

@@ -5,14 +5,15 @@
  *   cmp   := sum { (">" | ">=" | "<" | "<=" | "==" | "!=" | "in") sum }
  *   sum   := mul { ("+" | "-") mul } ;  mul := pow { ("*" | "/" | "%") pow } ;  pow := unary { "**" unary }
  *   unary := ("!" | "not") unary | primary
- *   primary := NUMBER | 'text' | "text" | "[" [ NUMBER | text { "," NUMBER | text } ] "]" | .field | null | true |
- * false | "(" expr ")"
+ *   primary := NUMBER | 'text' | "text" | "[" [ NUMBER | text { "," NUMBER | text } [ "," ] ] "]" | .field | null |
+ * true | false | "(" expr ")"
  *
- * All operators associate to the left. A field is a first-level member of the attribute object: [A-Za-z0-9_-]+. true
- * and false are 1 and 0, in attributes too. Two texts are compared as texts by == and !=; in every other pair a text
- * counts as the number it spells, or 0; null equals null only. "in": member of a list, or text within a text. A result
- * is true unless it is 0, "" or null. A field that is missing or holds an object, attributes that are not a JSON
- * object, no attributes: the whole expression is false, never an error. Lists hold numbers and texts.
+ * All operators but ** associate to the left. A field is a first-level member of the attribute object: [A-Za-z0-9_-]+.
+ * true and false are 1 and 0, in attributes too. Two texts are compared as texts by == and !=; in every other pair a
+ * text counts as the number it spells, or 0, and a list as 0; null equals null only. "in": member of a list, or text
+ * within a text. A result is true unless it is 0, "" or null. A field that is missing or holds an object, attributes
+ * that are not a JSON object, no attributes: the whole expression is false, never an error. Lists hold numbers and
+ * texts.
  *
  * Thread: any. A compiled filter does not change, so many threads may run it. */
 #ifndef VEC_FILTER_H

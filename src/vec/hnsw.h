@@ -7,7 +7,7 @@
 #include "vec/code.h"
 #include "vec/searcher.h"
 
-struct filter;
+struct matcher;
 
 /* What a walk should do besides finding the nearest. */
 struct walk {
@@ -16,7 +16,7 @@ struct walk {
     uint32_t avoid;              /* a node that must not be among the results; 0: none */
     const struct coded *twin;    /* not NULL: of the nodes with this very vector ... */
     uint32_t twins;              /* ... this many may be met */
-    const struct filter *filter; /* NULL: every node may be a result */
+    const struct matcher *match; /* NULL: every node may be a result */
     uint32_t budget;             /* nodes the filter may judge */
     const atomic_bool *cancel;   /* or NULL */
 };
@@ -27,9 +27,6 @@ struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const st
 /* The ef nearest matching nodes on a level, in s->best, nearest first. Marks what it visits: searcher_forget
  * afterwards. False: stopped by the budget before it was sure. */
 bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level);
-
-/* Does the node match? False also for damaged attributes. any */
-bool hnsw_matches(const struct vec_index *v, struct searcher *s, const struct filter *f, uint32_t node);
 
 int hnsw_random_level(struct vec_index *v);
 /* Links a node whose records are complete into the graph. `avoid` (0: none) is about to leave and gets no link. */

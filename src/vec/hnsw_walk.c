@@ -1,9 +1,8 @@
 /* Reading the graph. Runs on workers while the writer changes links: a list may be seen half changed, which costs a
  * link or shows one twice, and every number seen is that of a node whose record is complete (README, invariants 1 to
  * 4). */
-#include "vec/filter.h"
-#include "vec/heap.h"
 #include "vec/hnsw.h"
+#include "vec/matcher.h"
 
 #define POOL_MOST      1024 /* the largest ef that is walked with one sorted list */
 #define PREFETCH_FIRST 256  /* bytes of a code asked for when its node is met; the rest when its turn is next */
@@ -55,22 +54,15 @@ struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const st
     return at;
 }
 
-bool hnsw_matches(const struct vec_index *v, struct searcher *s, const struct filter *f, uint32_t node)
-{
-    struct slice attr;
-    uint64_t ref = atomic_load_explicit(&vec_meta(v, node)->attr, memory_order_acquire);
-    return ref && heap_get(v, ref, &attr) && filter_match(f, attr, &s->text);
-}
-
 /* Offers a node to the results. Without a filter everything is one. */
 static inline void offer(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand c,
                          uint32_t *judged)
 {
     if (c.node == w->avoid)
         return;
-    if (w->filter) {
+    if (w->match) {
         ++*judged;
-        if (!hnsw_matches(v, s, w->filter, c.node))
+        if (!matcher_test(w->match, c.node, &s->text))
             return;
     }
     queue_keep(&s->best, c, w->ef);
@@ -191,7 +183,7 @@ static bool walk_heaps(const struct vec_index *v, struct searcher *s, const stru
         struct cand c = queue_pop(&s->open);
         if (s->best.n == w->ef && cand_before(s->best.a[0], c))
             return true;
-        if (w->filter && judged >= w->budget)
+        if (w->match && judged >= w->budget)
             return false;
         if (stopped(w, &steps))
             return false;
@@ -212,7 +204,7 @@ bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk 
 {
     s->open.n = s->best.n = 0;
     searcher_mark(s, start.node);
-    if (!w->filter && w->ef <= POOL_MOST) {
+    if (!w->match && w->ef <= POOL_MOST) {
         walk_pool(v, s, w, start, level);
         return true;
     }

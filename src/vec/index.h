@@ -143,6 +143,7 @@ struct limbo {
 };
 
 struct checkpoint;
+struct columns;
 
 #define RECENT 64
 
@@ -168,6 +169,7 @@ struct vec_index {
     } recent[RECENT];        /* the last that were added, at uid % RECENT */
     _Atomic uint64_t newest; /* h.node_uid, for readers */
     struct limbo node_limbo, heap_limbo;
+    struct columns *columns; /* of attributes, for filters */
     uint64_t lsn_on_file;
     char *path;      /* NULL in memory */
     int dw_fd;       /* the double-write file; -1 in memory */

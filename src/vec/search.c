@@ -9,9 +9,9 @@
 #include "vec/bin.h"
 #include "vec/code.h"
 #include "vec/epoch.h"
-#include "vec/filter.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
+#include "vec/matcher.h"
 
 #define SCAN_BELOW 1000 /* elements: comparing with all is as fast as a walk, and exact */
 
@@ -35,14 +35,15 @@ static int check_query(const struct vec_index *v, const struct vec_query *q, str
 }
 
 /* Compares with every living element; where there are bits, only with those that they do not rule out. */
-static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p)
+static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
+                 const struct matcher *m)
 {
     s->best.n = 0;
     uint32_t top = vec_top(v);
     for (uint32_t n = 1; n < top; n++) {
         if (n % 1024 == 0 && cancelled(q))
             return;
-        if (!vec_alive(v, n) || (q->filter && !hnsw_matches(v, s, q->filter, n)))
+        if (!vec_alive(v, n) || (m && !matcher_test(m, n, &s->text)))
             continue;
         s->distances++;
         if (p->bits && !q->exact && s->best.n == q->k && bin_excludes(v, p->bits, n, s->best.a[0].d))
@@ -67,19 +68,19 @@ static void rank_again(const struct vec_index *v, struct searcher *s, const stru
 }
 
 static void walk(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
-                 uint64_t entry)
+                 const struct matcher *m, uint64_t entry)
 {
     uint32_t ef = q->ef ? q->ef : 100;
     uint64_t budget = q->filter_ef ? q->filter_ef : (uint64_t)q->k * 100;
     struct walk w = {.from = p,
                      .ef = ef > q->k ? ef : q->k,
-                     .filter = q->filter,
+                     .match = m,
                      .budget = budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget,
                      .cancel = q->cancel};
     bool sure = hnsw_walk(v, s, &w, hnsw_descend(v, s, p, entry, 0), 0);
     searcher_forget(s);
     if (!sure && !q->walk_only && s->best.n / 2 < q->k)
-        scan(v, s, q, p);
+        scan(v, s, q, p, m);
     else
         rank_again(v, s, q, p);
 }
@@ -87,12 +88,15 @@ static void walk(const struct vec_index *v, struct searcher *s, const struct vec
 static void gather(const struct vec_index *v, struct searcher *s, const struct vec_query *q)
 {
     struct probe p;
+    struct matcher matcher, *m = q->filter ? &matcher : NULL;
     probe_query(v, &p, q->x, searcher_query(s, probe_room(v)));
+    if (m)
+        matcher_init(m, v, q->filter);
     uint64_t entry = atomic_load_explicit(&v->entry, memory_order_acquire);
     if (!entry || q->exact || vec_count(v) < SCAN_BELOW || ENTRY_NODE(entry) >= vec_top(v))
-        scan(v, s, q, &p);
+        scan(v, s, q, &p, m);
     else
-        walk(v, s, q, &p, entry);
+        walk(v, s, q, &p, m, entry);
 }
 
 static bool within(const struct vec_index *v, const struct vec_query *q, double score)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "vec/bin.h"
 #include "vec/code.h"
+#include "vec/columns.h"
 #include "vec/epoch.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
@@ -51,6 +52,7 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
     atomic_init(&v->refs, 1);
     atomic_init(&v->top, 1);
     v->dw_fd = -1;
+    v->columns = mem_zero(sizeof *v->columns);
     v->h = (struct vec_header){.magic = VEC_MAGIC,
                                .version = VEC_VERSION,
                                .byte_order = VEC_BYTE_ORDER,
@@ -78,6 +80,8 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
 
 void vec_free(struct vec_index *v)
 {
+    columns_release(v->columns);
+    mem_free(v->columns);
     space_release(&v->space);
     if (v->space.fd >= 0)
         close(v->space.fd);
@@ -341,6 +345,7 @@ int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const st
     atomic_store_explicit(&m->attr, attr_ref, memory_order_release);
     m->hash = hash;
     m->uid = ++v->h.node_uid;
+    columns_born(v->columns, *node);
     fill_row(v, *node, upper, c);
     return 0;
 }
@@ -390,7 +395,9 @@ static int replace_attr(struct vec_index *v, uint32_t node, struct slice attr, s
     if (attr.len && !(ref = heap_put(v, attr, err)))
         return err->code;
     space_touch(&v->space, AREA_META, node, m, sizeof *m);
-    atomic_store_explicit(&m->attr, ref, memory_order_release);
+    columns_changing(v->columns);
+    atomic_store(&m->attr, ref); /* seq_cst: columns.c says why */
+    columns_changed(v->columns, node, attr);
     heap_retire(v, old);
     v->h.with_attr += (uint64_t)(ref != 0) - (uint64_t)(old != 0);
     return 0;
@@ -688,7 +695,9 @@ void vec_stats(const struct vec_index *v, struct vec_stats *s)
         .max_level = entry          ? ENTRY_LEVEL(entry)
                      : vec_count(v) ? 0
                                     : -1,
-        .memory = sizeof *v + space_memory(&v->space),
+        .memory = sizeof *v + space_memory(&v->space) + columns_bytes(v->columns),
+        .columns = columns_count(v->columns),
+        .column_bytes = columns_bytes(v->columns),
         .on_file = v->space.fd < 0 ? 0 : v->space.file_size,
         .dirty = (v->space.dirty_pages + v->space.frozen_pages) * SPACE_PAGE,
         .lsn = v->lsn_on_file,

@@ -168,6 +168,8 @@ struct vec_stats {
     uint64_t dirty;   /* bytes that the next checkpoint will write */
     uint64_t lsn;     /* of the checkpoint that the file holds */
     uint64_t epoch;   /* how many checkpoints there have been */
+    uint32_t columns; /* attributes that filters have a column for */
+    uint64_t column_bytes;
 };
 
 uint64_t vec_count(const struct vec_index *v);                       /* any */

@@ -90,7 +90,14 @@ static void what_matches(void **state)
         /* arithmetic and precedence */
         {"1 + 2 * 3 == 7", true},
         {"(1 + 2) * 3 == 9", true},
-        {"2 ** 3 ** 2 == 64", true},
+        {"2 ** 3 ** 2 == 512", true},
+        {"2 ** -1 ** 2 * 2 == 4", true},
+        {"(2 ** 3) ** 2 == 64", true},
+        {"1 and2", true},
+        {"1 andnot 0", true},
+        {"1 or.missing", false},
+        {".year in[1994,]", true},
+        {"5 in [1, '5' , ]", true},
         {"2 * 3 ** 2 == 18", true},
         {"10 - 3 - 2 == 5", true},
         {"10-3-2==5", true},
@@ -123,7 +130,13 @@ static void what_matches(void **state)
         {"'1994' in [1994]", true},
         {"not ('x' in .tags)", true},
         {"[1] in [1]", false},
-        {".tags == .tags", false},
+        {".tags == .tags", true},
+        {".tags == 0", true},
+        {"[1] == [2]", true},
+        {".tags == null", false},
+        {".tags > -1", true},
+        {"'it\\'s' == \"it's\"", true},
+        {"'a\\\\b\\tc' == 'a\\\\b\tc'", true},
         {".tags", true},
         /* what makes the whole expression false */
         {".missing", false},
@@ -211,6 +224,10 @@ static void what_is_refused(void **state)
         {"* 3", "near: * 3"},
         {".a.b", "near: .b"},
         {"andy", "near: andy"},
+        {"nullx", "near: nullx"},
+        {"1 andy", "near: y"},
+        {"[,]", "near: ,]"},
+        {"[1,", "near: [1,"},
         {".a @", "near: @"},
         {"\\", "near: \\"},
         {"()", "near: )"},
@@ -254,6 +271,16 @@ static void limits(void **state)
         fail_msg("%s", err.msg);
     assert_true(filter_match(f, SLICE("{}"), &scratch));
     filter_destroy(f);
+    for (int n = FILTER_MAX_DEPTH; n <= FILTER_MAX_DEPTH + 1; n++) {
+        buf_clear(&b);
+        for (int i = 0; i < n; i++)
+            buf_add_str(&b, "1 **");
+        buf_add_str(&b, "1");
+        f = filter_create(buf_slice(&b), &err);
+        assert_true((f != NULL) == (n == FILTER_MAX_DEPTH));
+        assert_true(!f || filter_match(f, SLICE("{}"), &scratch));
+        filter_destroy(f);
+    }
     buf_clear(&b);
     for (int i = 0; i <= FILTER_MAX_FIELDS; i++)
         buf_addf(&b, "%s.f%d", i ? "+" : "", i);
