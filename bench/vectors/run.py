@@ -3,7 +3,7 @@
 to read them.
 
     QUICK=1          20,000 MNIST vectors by L2, fewer steps of ef
-    FULL=1           all 300,000 SIFT vectors, and faiss for the cosine too (half an hour and more)
+    FULL=1           all 300,000 SIFT vectors, every engine on every set, two threads everywhere (an hour and more)
     SIFT_N=n         SIFT vectors (default 100,000; the exact answers are then computed)
     ENGINES=a,b      only engines whose names contain one of these
     PARTS=inproc     or server; default both
@@ -44,7 +44,7 @@ def sets():
     engines = os.environ.get("ENGINES", "")
     if QUICK:
         return [("mnist784", "l2", 20000, engines)]
-    return [("mnist784", "l2", 0, engines),
+    return [("mnist784", "l2", 0, engines or ("" if FULL else "hnswlib,faiss f32,skald")),
             ("mnist784", "cosine", 0, engines or ("" if FULL else "hnswlib,skald")),
             ("sift128", "l2", int(os.environ.get("SIFT_N", 0 if FULL else 100000)), engines)]
 
@@ -53,7 +53,7 @@ def measure(name, metric, n, engines):
     """One data set in its own process; None when its files are missing (inproc has said which)."""
     print(f"{name} {metric}:", file=sys.stderr)
     args = [os.path.join(OUT, "inproc"), DATA, name, metric, n, os.environ.get("PASSES", 3),
-            os.environ.get("BUILD_JOBS", 2), 0 if QUICK or metric == "cosine" else 1, OUT, *EFS]
+            os.environ.get("BUILD_JOBS", 2), int(bool(FULL) or name == "sift128"), OUT, *EFS]
     got = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, env={**os.environ, "ENGINES": engines})
     if got.returncode == 3:
         print(f"{name} {metric}: skipped, a file is missing")

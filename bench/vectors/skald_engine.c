@@ -13,7 +13,9 @@
 /* One line for each quantisation that vec_config offers. */
 const struct skald_kind skald_kinds[] = {
     {"skald f32", VEC_QUANT_NONE},
+    {"skald f16", VEC_QUANT_F16},
     {"skald q8", VEC_QUANT_Q8},
+    {"skald bin", VEC_QUANT_BIN},
 };
 const int skald_kind_count = sizeof skald_kinds / sizeof *skald_kinds;
 
