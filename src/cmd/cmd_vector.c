@@ -52,6 +52,7 @@ static bool enum_option(struct slice v, const char *const *names, int n, int *to
 static bool create_option(struct call *c, struct slice name, struct slice v, struct create_args *a)
 {
     static const char *const kinds[] = {"HNSW", "FLAT"}, *const stores[] = {"MEMORY", "FILE"};
+    uint64_t bytes;
     int64_t n;
     int e;
     if (slice_is(name, "dim") && num_to_i64(v, &n) && n >= 1 && n <= VEC_MAX_DIM)
@@ -66,6 +67,8 @@ static bool create_option(struct call *c, struct slice name, struct slice v, str
         a->config.m = (uint32_t)n;
     else if (slice_is(name, "ef") && num_to_i64(v, &n) && n >= 1 && n <= VEC_MAX_EF)
         a->config.ef_construction = (uint32_t)n;
+    else if (slice_is(name, "budget") && num_to_bytes(v, &bytes) && bytes > 0)
+        a->config.budget = bytes;
     else if (slice_is(name, "storage") && enum_option(v, stores, 2, &e))
         a->file = e;
     else if (slice_is(name, "model") && v.len && v.len <= 256)
@@ -121,6 +124,10 @@ static void vcreate(struct call *c)
         }
     if (a.config.dim == 0) {
         reply_errorf(c->reply, "INVALID VCREATE needs DIM, the number of components");
+        return;
+    }
+    if (a.config.budget && !a.file) {
+        reply_errorf(c->reply, "INVALID BUDGET goes with STORAGE FILE");
         return;
     }
     if (db_write(c->db, call_arg(c, 1))) {
@@ -269,6 +276,8 @@ static int add_vector(struct call *c, const struct add_args *a, const float *x, 
     }
     struct vset *s = fresh ? fresh : vset_of(o);
     if ((rc = add_conflict(s, a, dim, err)) < 0)
+        return rc;
+    if (!(c->flags & CALL_REPLAY) && (rc = vec_room(s->index, err)) < 0)
         return rc;
     rc = planned && vec_addition_for(planned) == s->index ? vec_commit(planned, a->element, a->attr, err)
                                                           : vset_add(s, a->element, x, dim, a->attr, err);
@@ -517,7 +526,7 @@ static const struct cmd rows[] = {
      .key_spec = "OW insert",
      .syntax = "key DIM dim [REDUCE dim] [METRIC (COSINE|L2|IP)] [QUANT (NONE|F16|Q8|BIN)] [INDEX (HNSW|FLAT)] [M "
                "numlinks] [EF "
-               "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)]",
+               "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)] [BUDGET bytes]",
      .summary = "Makes an empty vector set with its own metric, index and storage.",
      .since = "1.0.0",
      .complexity = "O(1)"},

@@ -156,11 +156,19 @@ static bool in_chunks(const struct madd *m)
     return m->at < m->planned;
 }
 
+/* May one more be added? A replay does not ask: what was taken once is taken. */
+static int room(const struct madd *m, const struct vset *s, struct err *err)
+{
+    return m->call->flags & CALL_REPLAY ? 0 : vec_room(s->index, err);
+}
+
 /* Adds until the time is over or all are in; a negative code when one could not be added. until_us 0: no limit. */
 static int add_some(struct madd *m, struct vset *s, int64_t until_us, struct err *err)
 {
     while (m->at < m->n) {
-        int rc = vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, slice_of(NULL, 0), err);
+        int rc = room(m, s, err);
+        if (rc == 0)
+            rc = vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, slice_of(NULL, 0), err);
         if (rc < 0)
             return rc;
         m->added += rc == VEC_ADDED;
@@ -178,7 +186,9 @@ static int commit_some(struct madd *m, struct vset *s, struct err *err)
         struct chunk *k = &m->chunks[m->head];
         for (uint32_t i = 0; i < k->n; i++) {
             struct slice none = slice_of(NULL, 0);
-            int rc = vec_addition_for(k->add[i]) == s->index
+            int rc = room(m, s, err);
+            if (rc == 0)
+                rc = vec_addition_for(k->add[i]) == s->index
                          ? vec_commit(k->add[i], name_at(m, m->at), none, err)
                          : vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, none, err);
             if (rc < 0)

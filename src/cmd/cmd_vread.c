@@ -85,7 +85,7 @@ static void vinfo(struct call *c)
         return;
     }
     vec_stats(s->index, &st);
-    reply_map(r, 20);
+    reply_map(r, 23);
     reply_field_str(r, "quant-type", vset_quant_name(s));
     reply_field_int(r, "hnsw-m", st.config.m);
     reply_field_int(r, "vector-dim", st.config.dim);
@@ -104,6 +104,9 @@ static void vinfo(struct call *c)
     reply_field_int(r, "memory-bytes", (int64_t)st.memory);
     reply_field_int(r, "file-bytes", (int64_t)st.on_file);
     reply_field_int(r, "dirty-bytes", (int64_t)st.dirty);
+    reply_field_int(r, "budget-bytes", (int64_t)st.config.budget);
+    reply_field_int(r, "resident-bytes", (int64_t)st.resident);
+    reply_field_int(r, "reads", (int64_t)st.reads);
     reply_field_int(r, "deleted", (int64_t)st.deleted);
     reply_field_int(r, "checkpoint-lsn", (int64_t)st.lsn);
 }

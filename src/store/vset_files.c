@@ -27,7 +27,16 @@ static struct list drops = {&drops, &drops};
 static bool switching; /* the journal waits for all files to hold switch_lsn, which is 0 for one just switched on */
 static uint64_t switch_lsn;
 static bool switch_failed;
-static int64_t checkpoint_bytes, checkpoint_seconds;
+static int64_t checkpoint_bytes, checkpoint_seconds, reads;
+
+static int apply_reads(struct err *err)
+{
+    vec_reads((enum vec_reads)reads);
+    return 0;
+}
+
+static const struct setting_word read_words[] = {
+    {"buffered", VEC_READS_BUFFERED}, {"direct", VEC_READS_DIRECT}, {"mapped", VEC_READS_MAPPED}, {NULL, 0}};
 
 static const struct setting rows[] = {
     {.name = "vector-checkpoint-bytes",
@@ -44,6 +53,14 @@ static const struct setting rows[] = {
      .min = 1,
      .max = 86400,
      .help = "And at least so often while anything has changed."},
+    {.name = "vector-file-reads",
+     .kind = SETTING_ENUM,
+     .at = &reads,
+     .dflt = "buffered",
+     .words = read_words,
+     .apply = apply_reads,
+     .help = "How sets with a BUDGET read vectors: buffered (the page cache helps), direct (past it), mapped (page "
+             "faults); of sets opened from then on."},
 };
 
 void vset_settings(void)
@@ -153,7 +170,10 @@ static bool wants_checkpoint(struct vset *s)
     vec_stats(s->index, &st);
     if (st.dirty == 0)
         return false;
-    return st.dirty >= (uint64_t)checkpoint_bytes || clock_mono_ms() - s->checkpoint_ms > checkpoint_seconds * 1000;
+    uint64_t most = (uint64_t)checkpoint_bytes, share = st.config.budget / 8;
+    if (share && share < most)
+        most = share;
+    return st.dirty >= most || clock_mono_ms() - s->checkpoint_ms > checkpoint_seconds * 1000;
 }
 
 static void answer_switch(void)
@@ -193,6 +213,7 @@ void vset_files_tick(void)
     list_each (l, &sets) {
         struct vset *s = list_entry(l, struct vset, link);
         vec_checkpoint_go_on(s->index);
+        vec_trim(s->index);
         if (wants_checkpoint(s) && checkpoint(s, files.appended(), &err) < 0)
             log_warning("a checkpoint of a vector set could not start: %s", err.msg);
     }

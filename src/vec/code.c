@@ -314,15 +314,28 @@ float code_between(const struct vec_index *v, const struct coded *c, const struc
     return code_order(v, code_q8(v, c->lo, c->step, c->sum, c->sum2, p, product));
 }
 
+static float exact_of(const struct vec_index *v, const struct probe *p, const struct coded *c)
+{
+    struct simd_q16 x = q16_of(v, c);
+    return code_order(
+        v, (double)(v->h.metric == VEC_L2 ? simd.l2sq_q16(p->x, &x, v->h.dim) : -simd.dot_q16(p->x, &x, v->h.dim)));
+}
+
 float code_exact(const struct vec_index *v, const struct probe *p, uint32_t node)
 {
     if (code_is_exact(v))
         return code_near(v, p, node);
     struct coded c;
     code_get(v, node, &c);
-    struct simd_q16 x = q16_of(v, &c);
-    return code_order(
-        v, (double)(v->h.metric == VEC_L2 ? simd.l2sq_q16(p->x, &x, v->h.dim) : -simd.dot_q16(p->x, &x, v->h.dim)));
+    return exact_of(v, p, &c);
+}
+
+float code_exact_with(const struct vec_index *v, const struct probe *p, uint32_t node, const void *rest)
+{
+    struct coded c;
+    code_get(v, node, &c);
+    c.rest = rest;
+    return exact_of(v, p, &c);
 }
 
 #define TOGETHER 64

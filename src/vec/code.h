@@ -105,6 +105,8 @@ void code_near_many(const struct vec_index *v, const struct probe *p, const uint
 
 /* The distance on all that is known of the vector; p->x must be there. */
 float code_exact(const struct vec_index *v, const struct probe *p, uint32_t node);
+/* The same when its rest is elsewhere: a copy of what AREA_REST has, which is not looked at. */
+float code_exact_with(const struct vec_index *v, const struct probe *p, uint32_t node, const void *rest);
 /* Is the walk's distance the exact one? */
 static inline bool code_is_exact(const struct vec_index *v)
 {

@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "vec/bin.h"
 #include "vec/checkpoint.h"
+#include "vec/rest.h"
 
 /* ---- headers ---- */
 
@@ -134,7 +135,8 @@ static int check_header(const struct vec_header *h, struct vec_config *c, struct
                              .quant = h->quant,
                              .m = h->m,
                              .ef_construction = h->ef_construction,
-                             .seed = h->seed};
+                             .seed = h->seed,
+                             .budget = h->budget};
     struct err why;
     if (!h->m || !h->ef_construction || !h->seed || vec_config_check(c, &why) < 0)
         return err_set(err, ERR_IO, "its configuration is damaged");
@@ -239,6 +241,7 @@ int vec_open(struct vec_index **out, const char *path, struct err *err)
     if (rc == 0) {
         (*out)->path = mem_strdup(path);
         (*out)->dw_fd = dw_fd;
+        rest_open(*out);
         return 0;
     }
     close(fd);
@@ -282,6 +285,7 @@ int vec_create_file(struct vec_index **out, const char *path, const struct vec_c
         vec_drop_file(path, NULL);
         return rc;
     }
+    rest_open(v);
     *out = v;
     return 0;
 }

@@ -28,7 +28,7 @@
  *       16     8  uid             random, the same for the life of the file; also seeds the name hash
  *       24     8  epoch           checkpoints so far; header (epoch & 1) of the two holds it
  *       32     8  lsn             the caller's number for what this checkpoint contains
- *       40    40  config          dim, metric, kind, quant, m, ef_construction, seed
+ *       40    40  config          dim, metric, kind, quant, m, ef_construction, seed, budget
  *       80    32  rng             state of the level generator
  *      112     8  entry           level << 32 | node; 0 when empty
  *      120    24  count, with_attr, node_uid
@@ -46,7 +46,7 @@ struct vec_header {
     uint32_t version, byte_order;
     uint64_t uid, epoch, lsn;
     uint32_t dim, metric, kind, quant, m, ef_construction;
-    uint64_t seed, reserved;
+    uint64_t seed, budget; /* budget: bytes of memory that an index on file may take; 0: no limit */
     uint64_t rng[4];
     uint64_t entry;
     uint64_t count, with_attr, node_uid;
@@ -174,6 +174,8 @@ struct vec_index {
     char *path;      /* NULL in memory */
     int dw_fd;       /* the double-write file; -1 in memory */
     bool dw_pending; /* the last checkpoint failed after its commit: the double-write file holds what the file should */
+    int read_fd;     /* the file once more, for rest.h; -1: AREA_REST is mapped */
+    _Atomic uint64_t reads;        /* made by it */
     struct checkpoint *checkpoint; /* under way */
     bool (*gate)(uint64_t lsn);    /* may a checkpoint with this lsn become the file's? NULL: always */
 };

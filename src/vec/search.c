@@ -12,7 +12,9 @@
 #include "vec/heap.h"
 #include "vec/hnsw.h"
 #include "vec/matcher.h"
+#include "vec/rest.h"
 
+#define SOME       256  /* elements of a scan whose vectors are read together */
 #define SCAN_BELOW 1000 /* elements: comparing with all is as fast as a walk, and exact */
 
 static bool cancelled(const struct vec_query *q)
@@ -34,13 +36,24 @@ static int check_query(const struct vec_index *v, const struct vec_query *q, str
     return vec_check(v, err);
 }
 
+/* Candidates of a scan, ranked together and kept. */
+static void keep_some(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
+                      struct cand *some, uint32_t *n)
+{
+    if (rest_judge(v, s, p, some, *n))
+        for (uint32_t i = 0; i < *n; i++)
+            queue_keep(&s->best, some[i], q->k);
+    *n = 0;
+}
+
 /* Compares with every living element; where there are bits, only with those that they do not rule out. */
 static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
                  const struct matcher *m)
 {
+    struct cand some[SOME];
+    uint32_t top = vec_top(v), held = 0;
     s->best.n = 0;
-    uint32_t top = vec_top(v);
-    for (uint32_t n = 1; n < top; n++) {
+    for (uint32_t n = 1; n < top && !s->failed; n++) {
         if (n % 1024 == 0 && cancelled(q))
             return;
         if (!vec_alive(v, n) || (m && !matcher_test(m, n, &s->text)))
@@ -48,8 +61,14 @@ static void scan(const struct vec_index *v, struct searcher *s, const struct vec
         s->distances++;
         if (p->bits && !q->exact && s->best.n == q->k && bin_excludes(v, p->bits, n, s->best.a[0].d))
             continue;
-        queue_keep(&s->best, (struct cand){code_exact(v, p, n), n}, q->k);
+        if (rest_is_read(v))
+            some[held++] = (struct cand){0, n};
+        else
+            queue_keep(&s->best, (struct cand){code_exact(v, p, n), n}, q->k);
+        if (held == SOME)
+            keep_some(v, s, q, p, some, &held);
     }
+    keep_some(v, s, q, p, some, &held);
     queue_sort(&s->best);
 }
 
@@ -62,8 +81,11 @@ static void rank_again(const struct vec_index *v, struct searcher *s, const stru
     if (code_is_exact(v))
         return;
     s->best.n = s->best.n < enough ? s->best.n : (uint32_t)enough;
-    for (uint32_t i = 0; i < s->best.n; i++)
-        s->best.a[i].d = code_exact(v, p, s->best.a[i].node);
+    if (rest_is_read(v))
+        rest_judge(v, s, p, s->best.a, s->best.n);
+    else
+        for (uint32_t i = 0; i < s->best.n; i++)
+            s->best.a[i].d = code_exact(v, p, s->best.a[i].node);
     queue_sort(&s->best);
 }
 
@@ -179,6 +201,8 @@ int vec_search(const struct vec_index *v, const struct vec_query *q, struct vec_
     uint32_t n = settle(v, q, s->best.a, s->best.n);
     if (cancelled(q))
         rc = err_set(err, ERR_CANCELLED, "the search was cancelled");
+    else if (s->failed)
+        rc = err_set(err, ERR_IO, "the file of the vector index cannot be read: %s", strerror(-s->failed));
     else
         rc = vec_check(v, err);
     if (rc == 0)

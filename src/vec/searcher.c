@@ -96,6 +96,7 @@ static void destroy(void *arg)
     mem_free(s->best.a);
     mem_free(s->pool.a);
     mem_free(s->query);
+    mem_free(s->rest);
     buf_release(&s->text);
     mem_free(s);
 }
@@ -137,6 +138,7 @@ struct searcher *searcher_get(uint32_t top)
     s->open.n = s->best.n = 0;
     s->touched_n = 0;
     s->distances = 0;
+    s->failed = 0;
     return s;
 }
 
@@ -147,6 +149,16 @@ void *searcher_query(struct searcher *s, size_t bytes)
         s->query_cap = bytes;
     }
     return s->query;
+}
+
+void *searcher_rest(struct searcher *s, size_t bytes)
+{
+    if (bytes > s->rest_cap) {
+        mem_free(s->rest);
+        s->rest = mem_alloc(bytes);
+        s->rest_cap = bytes;
+    }
+    return s->rest;
 }
 
 void searcher_forget(struct searcher *s)

@@ -84,12 +84,16 @@ struct searcher {
     void *query;
     size_t query_cap;
     struct buf text; /* unescaped attribute texts */
+    void *rest;      /* copies of AREA_REST */
+    size_t rest_cap;
+    int failed; /* 0, or why the file could not be read */
     uint64_t distances;
 };
 
 /* The calling thread's, ready for nodes below top. any */
 struct searcher *searcher_get(uint32_t top);
 void *searcher_query(struct searcher *s, size_t bytes); /* room for a probe */
+void *searcher_rest(struct searcher *s, size_t bytes);  /* room for copies of AREA_REST */
 void searcher_forget(struct searcher *s);               /* clears the marks, at the cost of what was marked */
 
 /* True the first time. */

@@ -64,13 +64,14 @@ void space_release(struct space *s)
             free_saved(a, k);
             mem_free(a->dirty[k]);
             mem_free(a->frozen[k]);
+            mem_free(a->held[k]);
         }
         note(a, 0);
     }
 }
 
-/* Fresh memory that begins where a huge page does, so that the kernel can use them: a walk jumps about, and a tenth of its
- * time would go into page tables. */
+/* Fresh memory that begins where a huge page does, so that the kernel can use them: a walk jumps about, and a tenth of
+ * its time would go into page tables. */
 static char *map_huge(size_t bytes)
 {
     size_t room = bytes + HUGE_PAGE;
@@ -102,6 +103,8 @@ static int map_chunk(struct space *s, struct area *a, int k, struct err *err)
         size_t words = (bytes / SPACE_PAGE + 63) / 64;
         a->dirty[k] = mem_zero(words * 8);
         a->frozen[k] = mem_zero(words * 8);
+        if (a == &s->area[AREA_REST])
+            a->held[k] = mem_zero(words * 8);
     }
     a->bytes[k] = bytes;
     atomic_store_explicit(&a->bias[k], (uintptr_t)p - space_first(a, k) * a->unit, memory_order_relaxed);
@@ -210,6 +213,8 @@ void space_dirty(struct space *s, enum area_id id, const void *p, size_t n, uint
         if (*word & bit)
             continue;
         *word |= bit;
+        if (a->held[k]) /* who learns of the node by a release store sees this, too */
+            atomic_fetch_or_explicit(&a->held[k][page / 64], bit, memory_order_relaxed);
         s->dirty_pages++;
         mem_note(SPACE_PAGE);
         a->noted += SPACE_PAGE;
@@ -278,6 +283,57 @@ static void hand_back(struct area *a, int k)
     }
 }
 
+bool space_on_file(const struct area *a, uint64_t u, uint64_t *off)
+{
+    int k = space_chunk(a, u);
+    uint64_t at = (u - space_first(a, k)) * a->unit;
+    if (!a->held[k])
+        return false;
+    for (uint64_t page = at / SPACE_PAGE; page <= (at + a->unit - 1) / SPACE_PAGE; page++)
+        if (atomic_load_explicit(&a->held[k][page / 64], memory_order_acquire) >> (page % 64) & 1)
+            return false;
+    *off = a->d.extent[k] + at;
+    return true;
+}
+
+static void trim_chunk(struct area *a, int k)
+{
+    size_t pages = a->bytes[k] / SPACE_PAGE, run = 0;
+    for (size_t p = 0; p <= pages; p++) {
+        uint64_t held = p < pages ? atomic_load_explicit(&a->held[k][p / 64], memory_order_relaxed) : 1;
+        size_t whole = pages - p < 64 ? pages - p : 64;
+        if (p < pages && p % 64 == 0 && !held) { /* 64 at once */
+            run += whole;
+            p += whole - 1;
+            continue;
+        }
+        if (p < pages && !(held >> (p % 64) & 1)) {
+            run++;
+            continue;
+        }
+        if (run)
+            madvise(chunk_start(a, k) + (p - run) * SPACE_PAGE, run * SPACE_PAGE, MADV_DONTNEED);
+        run = 0;
+    }
+}
+
+void space_trim(struct space *s)
+{
+    struct area *a = &s->area[AREA_REST];
+    for (int k = 0; k < (int)a->d.chunks && s->fd >= 0; k++)
+        trim_chunk(a, k);
+}
+
+uint64_t space_resident(const struct space *s)
+{
+    uint64_t sum = s->area[AREA_REST].noted;
+    if (s->fd < 0)
+        return space_memory(s);
+    for (int i = 0; i < AREA_COUNT; i++)
+        sum += i == AREA_REST ? 0 : page_up(s->area[i].d.used * s->area[i].unit);
+    return sum;
+}
+
 static void settle(struct space *s, struct area *a, int k, bool kept)
 {
     size_t gone = 0, words = (a->bytes[k] / SPACE_PAGE + 63) / 64;
@@ -291,6 +347,8 @@ static void settle(struct space *s, struct area *a, int k, bool kept)
             s->dirty_pages += (size_t)__builtin_popcountll(f & ~d);
         }
         a->frozen[k][w] = 0;
+        if (a->held[k]) /* what the file has now may be read from it */
+            atomic_store_explicit(&a->held[k][w], a->dirty[k][w], memory_order_release);
     }
     a->noted -= gone * SPACE_PAGE;
     mem_note(-(ptrdiff_t)(gone * SPACE_PAGE));

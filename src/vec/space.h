@@ -50,10 +50,11 @@ struct area {
     uint32_t unit, shift;
     struct area_desc d;
     size_t bytes[SPACE_CHUNKS];
-    uint64_t *dirty[SPACE_CHUNKS];  /* a bit per page; NULL in memory */
-    uint64_t *frozen[SPACE_CHUNKS]; /* the same for the checkpoint under way */
-    char **saved[SPACE_CHUNKS];     /* copies of frozen pages that were written to since */
-    size_t noted;                   /* bytes told to mem_note */
+    uint64_t *dirty[SPACE_CHUNKS];        /* a bit per page; NULL in memory */
+    uint64_t *frozen[SPACE_CHUNKS];       /* the same for the checkpoint under way */
+    char **saved[SPACE_CHUNKS];           /* copies of frozen pages that were written to since */
+    _Atomic uint64_t *held[SPACE_CHUNKS]; /* AREA_REST: a bit per page whose bytes the file may lack; for readers */
+    size_t noted;                         /* bytes told to mem_note */
 };
 
 struct space {
@@ -104,6 +105,15 @@ static inline void space_touch(struct space *s, enum area_id id, uint64_t u, con
     if (s->fd >= 0)
         space_dirty(s, id, p, n, u);
 }
+
+/* A unit of AREA_REST: does the file have it, and where? True holds for as long as the unit is not given to another
+ * node. Any, as space_at. */
+bool space_on_file(const struct area *a, uint64_t u, uint64_t *off);
+/* Pages of AREA_REST that the file has leave the process; who looks at them meets them again. */
+void space_trim(struct space *s);
+/* Bytes in memory without what can be trimmed: all of every other area that is in use, and of AREA_REST what the file
+ * does not have. */
+uint64_t space_resident(const struct space *s);
 
 /* Bytes in memory that are ours alone. */
 uint64_t space_memory(const struct space *s);

@@ -11,6 +11,7 @@
 #include "vec/columns.h"
 #include "vec/epoch.h"
 #include "vec/heap.h"
+#include "vec/rest.h"
 #include "vec/hnsw.h"
 #include "vec/names.h"
 
@@ -51,7 +52,7 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
     struct vec_index *v = mem_zero(sizeof *v);
     atomic_init(&v->refs, 1);
     atomic_init(&v->top, 1);
-    v->dw_fd = -1;
+    v->dw_fd = v->read_fd = -1;
     v->columns = mem_zero(sizeof *v->columns);
     v->h = (struct vec_header){.magic = VEC_MAGIC,
                                .version = VEC_VERSION,
@@ -62,7 +63,8 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
                                .quant = c->quant,
                                .m = c->m,
                                .ef_construction = c->ef_construction,
-                               .seed = c->seed};
+                               .seed = c->seed,
+                               .budget = c->budget};
     rng_secure(&v->h.uid, sizeof v->h.uid);
     rng_seed(&v->rng, c->seed);
     vec_derive(v);
@@ -87,6 +89,8 @@ void vec_free(struct vec_index *v)
         close(v->space.fd);
     if (v->dw_fd >= 0)
         close(v->dw_fd);
+    if (v->read_fd >= 0)
+        close(v->read_fd);
     mem_free(v->node_limbo.marks);
     mem_free(v->heap_limbo.marks);
     mem_free(v->path);
@@ -687,7 +691,8 @@ void vec_stats(const struct vec_index *v, struct vec_stats *s)
                    .quant = v->h.quant,
                    .m = v->h.m,
                    .ef_construction = v->h.ef_construction,
-                   .seed = v->h.seed},
+                   .seed = v->h.seed,
+                   .budget = v->h.budget},
         .count = vec_count(v),
         .with_attr = v->h.with_attr,
         .node_uid = v->h.node_uid,
@@ -700,9 +705,31 @@ void vec_stats(const struct vec_index *v, struct vec_stats *s)
         .column_bytes = columns_bytes(v->columns),
         .on_file = v->space.fd < 0 ? 0 : v->space.file_size,
         .dirty = (v->space.dirty_pages + v->space.frozen_pages) * SPACE_PAGE,
+        .resident = space_resident(&v->space) + columns_bytes(v->columns),
+        .reads = atomic_load_explicit(&v->reads, memory_order_relaxed),
         .lsn = v->lsn_on_file,
         .epoch = v->h.epoch,
     };
+}
+
+/* What an element takes that cannot be left on file may begin a page in every area. */
+int vec_room(const struct vec_index *v, struct err *err)
+{
+    uint64_t need = space_resident(&v->space) - v->space.area[AREA_REST].noted + columns_bytes(v->columns);
+    if (!v->h.free_head)
+        need += v->space.area[AREA_ROWS].unit + (uint64_t)AREA_COUNT * SPACE_PAGE;
+    if (!v->h.budget || need <= v->h.budget)
+        return 0;
+    return err_set(err, ERR_OOM,
+                   "the codes and links of this vector set fill its BUDGET of %" PRIu64 " bytes: remove elements, or "
+                   "make it again with a larger one",
+                   v->h.budget);
+}
+
+void vec_trim(struct vec_index *v)
+{
+    if (v->h.budget)
+        space_trim(&v->space);
 }
 
 void vec_stats_full(const struct vec_index *v, struct vec_stats *s)

@@ -49,6 +49,7 @@ struct vec_config {
     uint32_t m;               /* links a node makes; 0 is 16 */
     uint32_t ef_construction; /* candidates looked at per insert; 0 is 200 */
     uint64_t seed;            /* of the level generator; 0 draws one */
+    uint64_t budget;          /* on a file: bytes of memory it may take, see below; 0: no limit */
 };
 
 struct vec_index;
@@ -68,6 +69,19 @@ int vec_create_file(struct vec_index **out, const char *path, const struct vec_c
 int vec_open(struct vec_index **out, const char *path, struct err *err);                                    /* loop */
 int vec_drop_file(const char *path,
                   struct err *err); /* removes the file and its double-write area; an open index goes on */
+
+/* An index on a file with a budget keeps codes, links, names and attributes in memory, and what has changed since the
+ * last checkpoint; the rest of the vectors' precision is read from the file for the last candidates of a search. The
+ * budget is a promise of two: vec_room says when codes and links fill it, and who owns the index checkpoints early and
+ * calls vec_trim now and then. */
+enum vec_reads {
+    VEC_READS_BUFFERED,
+    VEC_READS_DIRECT,
+    VEC_READS_MAPPED
+};                                                        /* through the page cache, past it, not at all */
+void vec_reads(enum vec_reads how);                       /* of what is opened from now on; any */
+int vec_room(const struct vec_index *v, struct err *err); /* loop; ERR_OOM: one more element is too much */
+void vec_trim(struct vec_index *v); /* loop; gives back pages that the file has: at most a system call a run */
 
 struct vec_index *vec_ref(struct vec_index *v); /* any; returns v */
 void vec_unref(struct vec_index *v); /* any; NULL allowed; the last one frees (and closes without a checkpoint) */
@@ -164,11 +178,13 @@ struct vec_stats {
     uint64_t links, alone;                /* the same; alone: nodes without any link, found only by a scan */
     uint64_t
         memory; /* bytes of memory that are ours alone: all of it, or the pages changed since the last checkpoint */
-    uint64_t on_file; /* bytes of the file; 0 in memory */
-    uint64_t dirty;   /* bytes that the next checkpoint will write */
-    uint64_t lsn;     /* of the checkpoint that the file holds */
-    uint64_t epoch;   /* how many checkpoints there have been */
-    uint32_t columns; /* attributes that filters have a column for */
+    uint64_t on_file;  /* bytes of the file; 0 in memory */
+    uint64_t resident; /* bytes of memory that it needs: what cannot be left on the file */
+    uint64_t reads;    /* made of the file for searches since it was opened */
+    uint64_t dirty;    /* bytes that the next checkpoint will write */
+    uint64_t lsn;      /* of the checkpoint that the file holds */
+    uint64_t epoch;    /* how many checkpoints there have been */
+    uint32_t columns;  /* attributes that filters have a column for */
     uint64_t column_bytes;
 };
 
