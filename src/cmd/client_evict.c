@@ -74,8 +74,9 @@ void client_evict_tick(void)
     if (most == 0)
         return;
     for (struct client *c; (c = largest(&sum)) && sum > most;) {
-        log_notice("client id=%llu is disconnected: it has %zu of the %zu bytes of all clients, maxmemory-clients is %zu",
-                   (unsigned long long)c->id, client_memory(c), sum, most);
+        log_notice(
+            "client id=%llu is disconnected: it has %zu of the %zu bytes of all clients, maxmemory-clients is %zu",
+            (unsigned long long)c->id, client_memory(c), sum, most);
         evicted++;
         conn_close(c->conn);
     }
@@ -92,7 +93,8 @@ static const struct setting settings[] = {
      .dflt = "0",
      .set = limit_set,
      .get = limit_get,
-     .help = "Bytes that all clients together may take (or 5%: that part of maxmemory); above it the largest are disconnected. "
+     .help = "Bytes that all clients together may take (or 5%: that part of maxmemory); above it the largest are "
+             "disconnected. "
              "0: no limit."},
 };
 

@@ -10,6 +10,7 @@
 #include "cmd/embed_text.h"
 #include "cmd/families.h"
 #include "cmd/vector_args.h"
+#include "store/vset_text.h"
 
 /* ---- looking up ---- */
 
@@ -34,7 +35,7 @@ static const char *const quant_names[] = {"NONE", "Q8", "F16", "BIN"}; /* by enu
 
 struct create_args {
     struct vec_config config;
-    struct slice model, uid;
+    struct slice model, uid, text_attr, language;
     uint32_t reduce; /* 0: no */
     bool file;
 };
@@ -71,6 +72,10 @@ static bool create_option(struct call *c, struct slice name, struct slice v, str
         a->config.budget = bytes;
     else if (slice_is(name, "storage") && enum_option(v, stores, 2, &e))
         a->file = e;
+    else if (slice_is(name, "textattr") && v.len && v.len <= 256)
+        a->text_attr = v;
+    else if (slice_is(name, "language") && v.len && v.len <= 32)
+        a->language = v;
     else if (slice_is(name, "model") && v.len && v.len <= 256)
         a->model = v;
     else if (slice_is(name, "quant") && enum_option(v, quant_names, 4, &e))
@@ -144,6 +149,7 @@ static void vcreate(struct call *c)
         call_err(c, &err);
         return;
     }
+    vset_set_text(s, a.text_attr, a.language);
     if (a.reduce)
         vset_reduce(s, in);
     db_add(c->db, call_arg(c, 1), value_container(OBJ_VECTOR, ENC_OWN, s));
@@ -287,6 +293,7 @@ static int add_vector(struct call *c, const struct add_args *a, const float *x, 
     }
     if (fresh)
         db_add(c->db, key, value_container(OBJ_VECTOR, ENC_OWN, fresh));
+    vset_text_changed(s, a->element);
     db_changed(c->db, key, NOTIFY_MODULE, "vadd");
     return rc;
 }
@@ -489,6 +496,7 @@ static void vrem(struct call *c)
     reply_bool(c->reply, gone);
     if (!gone)
         return;
+    vset_text_changed(s, call_arg(c, 2));
     bool last = vec_count(s->index) == 0 && !*s->uid;
     db_changed(c->db, key, NOTIFY_MODULE, "vrem");
     if (last &&
@@ -509,8 +517,10 @@ static void vsetattr(struct call *c)
         call_err(c, &err);
         return;
     }
-    if (rc > 0)
+    if (rc > 0) {
+        vset_text_changed(s, call_arg(c, 2));
         db_changed(c->db, key, NOTIFY_MODULE, "vsetattr");
+    }
     reply_bool(c->reply, rc > 0);
 }
 
@@ -526,7 +536,8 @@ static const struct cmd rows[] = {
      .key_spec = "OW insert",
      .syntax = "key DIM dim [REDUCE dim] [METRIC (COSINE|L2|IP)] [QUANT (NONE|F16|Q8|BIN)] [INDEX (HNSW|FLAT)] [M "
                "numlinks] [EF "
-               "build-exploration-factor] [MODEL embedding-model] [STORAGE (MEMORY|FILE)] [BUDGET bytes]",
+               "build-exploration-factor] [MODEL embedding-model] [TEXTATTR attribute] [LANGUAGE language] [STORAGE "
+               "(MEMORY|FILE)] [BUDGET bytes]",
      .summary = "Makes an empty vector set with its own metric, index and storage.",
      .since = "1.0.0",
      .complexity = "O(1)"},

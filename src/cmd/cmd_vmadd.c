@@ -23,6 +23,7 @@
 #include "cmd/effects.h"
 #include "cmd/families.h"
 #include "simd/simd.h"
+#include "store/vset_text.h"
 
 #define SLICE_US 2000
 #define CHUNK    4  /* elements that one worker plans at a time */
@@ -171,6 +172,7 @@ static int add_some(struct madd *m, struct vset *s, int64_t until_us, struct err
             rc = vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, slice_of(NULL, 0), err);
         if (rc < 0)
             return rc;
+        vset_text_changed(s, name_at(m, m->at));
         m->added += rc == VEC_ADDED;
         m->planned = ++m->at;
         if (until_us && clock_mono_us() >= until_us)
@@ -193,6 +195,7 @@ static int commit_some(struct madd *m, struct vset *s, struct err *err)
                          : vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, none, err);
             if (rc < 0)
                 return rc;
+            vset_text_changed(s, name_at(m, m->at));
             m->added += rc == VEC_ADDED;
             m->at++;
         }

@@ -1,7 +1,8 @@
 /* Vector sets: what is known of a set and of one element, and going through the elements. Nothing here searches.
  *
- * VRANGE and a large VRANDMEMBER look at every name, on the loop: some 50 ns each, which for a set of a million is what a
- * KEYS of as many keys costs. VRANGE keeps the `count` smallest names only, so a page needs memory for itself alone. */
+ * VRANGE and a large VRANDMEMBER look at every name, on the loop: some 50 ns each, which for a set of a million is what
+ * a KEYS of as many keys costs. VRANGE keeps the `count` smallest names only, so a page needs memory for itself alone.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,8 +184,8 @@ static void reply_vector(struct call *c, const struct vset *s)
     mem_free(x);
 }
 
-/* RAW: the quantisation's name as in VINFO, bytes in Redis's form of it, the vector's length before it was normalised, and
- * of int8 the range that its bytes span.
+/* RAW: the quantisation's name as in VINFO, bytes in Redis's form of it, the vector's length before it was normalised,
+ * and of int8 the range that its bytes span.
  *
  * > VADD points VALUES 2 3 4 a NOQUANT
  * < (integer) 1
@@ -219,7 +220,7 @@ struct links {
         int level;
         struct slice name; /* borrowed from the index */
         double score;
-    } *all;
+    } * all;
     size_t n, cap;
 };
 
@@ -478,8 +479,8 @@ static int by_name(const void *a, const void *b)
     return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-/* The elements between two names, in the order of their bytes, at most count. Nothing is kept between calls: an iteration
- * goes on behind the last name it was given, and sees each element that is there all the time once.
+/* The elements between two names, in the order of their bytes, at most count. Nothing is kept between calls: an
+ * iteration goes on behind the last name it was given, and sees each element that is there all the time once.
  *
  * > VADD points VALUES 2 1 0 apple
  * < (integer) 1

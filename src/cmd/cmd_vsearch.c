@@ -9,7 +9,10 @@
 #include "base/setting.h"
 #include "cmd/embed_text.h"
 #include "cmd/families.h"
+#include "cmd/hybrid.h"
 #include "cmd/vector_args.h"
+#include "base/clock.h"
+#include "store/vset_text.h"
 
 static struct job_pool *pool;
 
@@ -47,6 +50,9 @@ struct search {
     float *x; /* the query, ours */
     struct vec_query q;
     struct vec_result r;
+    struct text_index *text; /* HYBRID: a reference */
+    struct text_result words;
+    struct slice query; /* HYBRID's words, ours */
     struct embed_call *embed;
     bool parked;
     atomic_bool cancel;
@@ -57,6 +63,9 @@ struct search {
 static void search_free(struct search *s)
 {
     vec_result_release(&s->r);
+    text_result_release(&s->words);
+    text_unref(s->text);
+    mem_free((char *)s->query.p);
     vec_unref(s->index);
     projection_unref(s->projection);
     search_args_release(&s->a);
@@ -104,12 +113,54 @@ void vsearch_reply(struct reply *r, const struct search_args *a, const struct ve
 static void run_search(struct search *s)
 {
     s->rc = vec_search(s->index, &s->q, &s->r, &s->err);
+    if (s->rc == 0 && s->text)
+        text_search(s->text, s->query, s->a.filter ? UINT32_MAX : s->q.k, &s->words);
+}
+
+/* Who was found by words has not been asked yet whether it matches. The first of them that do stay, as many as were
+ * found by vector at most; an expression is tried on so many at most. */
+#define MOST_TRIED 5000
+
+static void keep_matching(struct search *s)
+{
+    struct buf scratch = {0};
+    struct slice attr;
+    uint32_t kept = 0, n = s->words.count < MOST_TRIED ? s->words.count : MOST_TRIED;
+    for (uint32_t i = 0; i < n && kept < s->q.k; i++)
+        if (vec_get_attr(s->index, s->words.hits[i].name, &attr) && attr.len &&
+            filter_match(s->a.filter, attr, &scratch))
+            s->words.hits[kept++] = s->words.hits[i];
+    s->words.count = kept;
+    buf_release(&scratch);
+}
+
+/* The best of both lists, as a list of its own whose names and attributes are borrowed. */
+static void reply_hybrid(struct search *s)
+{
+    if (s->a.filter)
+        keep_matching(s);
+    uint32_t most = s->r.count + s->words.count, n = 0;
+    struct hybrid_hit *both = mem_alloc((most + 1) * sizeof *both);
+    struct vec_result out = {.hits = mem_zero((most + 1) * sizeof *out.hits)};
+    most = hybrid_fuse(&s->r, &s->words, s->a.weight, both);
+    for (uint32_t i = 0; i < most && n < (uint32_t)s->a.count; i++) {
+        struct vec_hit *h = &out.hits[n];
+        *h = (struct vec_hit){.name = both[i].name, .score = both[i].score};
+        if (vec_contains(s->index, h->name)) /* it may have gone meanwhile */
+            vec_get_attr(s->index, h->name, &h->attr), n++;
+    }
+    out.count = n;
+    vsearch_reply(s->call->reply, &s->a, s->index, &out);
+    mem_free(out.hits);
+    mem_free(both);
 }
 
 static void finish(struct search *s)
 {
     if (s->rc < 0)
         call_err(s->call, &s->err);
+    else if (s->a.words_at)
+        reply_hybrid(s);
     else
         vsearch_reply(s->call->reply, &s->a, s->index, &s->r);
 }
@@ -139,22 +190,101 @@ static void on_cancel(struct call *c, void *arg)
         job_cancel(&s->job);
 }
 
-/* Now, when the caller may not wait; else by a worker. The search is freed in both cases. */
-static void start(struct search *s, uint32_t dim)
+static bool may_wait(const struct search *s)
 {
-    struct call *c = s->call;
-    s->q = search_args_query(&s->a, s->x, dim, &s->cancel);
-    if (!s->parked && ((c->flags & CALL_ATOMIC) || s->a.no_thread)) {
+    return !(s->call->flags & CALL_ATOMIC) && !s->a.no_thread;
+}
+
+static void park(struct search *s)
+{
+    if (!s->parked)
+        s->call = call_park(s->call, on_cancel, s);
+    s->parked = true;
+}
+
+/* Now, when the caller may not wait; else by a worker. The search is freed in both cases. */
+static void launch(struct search *s)
+{
+    if (!s->parked && !may_wait(s)) {
         run_search(s);
         finish(s);
         search_free(s);
         return;
     }
-    if (!s->parked)
-        s->call = call_park(c, on_cancel, s);
+    park(s);
     s->job.run = job_run;
     s->job.done = job_done;
     job_submit(pool, &s->job);
+}
+
+/* ---- HYBRID: the set's text index is there first, made in slices of the loop's time if need be ---- */
+
+#define CANDIDATES 100 /* of each list, at least */
+#define SLICE_US   2000
+
+static void fail(struct search *s, const struct err *err)
+{
+    call_err(s->call, err);
+    if (s->parked)
+        call_resume(s->call);
+    search_free(s);
+}
+
+static void with_text(struct search *s);
+
+static void nothing(struct job *j)
+{
+}
+
+static void next_slice(struct job *j)
+{
+    struct search *s = (struct search *)j;
+    struct err err;
+    if (job_cancelled(j)) {
+        err_set(&err, ERR_CANCELLED, "the search was cancelled");
+        fail(s, &err);
+        return;
+    }
+    with_text(s);
+}
+
+/* The set may have gone or be another one since the last slice. */
+static void with_text(struct search *s)
+{
+    bool wrong;
+    struct err err;
+    struct obj *o = db_read_type(s->call->db, call_arg(s->call, 1), OBJ_VECTOR, &wrong);
+    struct vset *set = o ? vset_of(o) : NULL;
+    int rc = 1;
+    if (set && set->index == s->index)
+        rc = vset_text_make(set, s->parked || may_wait(s) ? clock_mono_us() + SLICE_US : 0, &err);
+    if (rc < 0) {
+        fail(s, &err);
+    } else if (rc == 0) {
+        park(s);
+        s->job.run = nothing;
+        s->job.done = next_slice;
+        job_submit(pool, &s->job);
+    } else {
+        if (set && set->index == s->index)
+            s->text = text_ref(set->text);
+        launch(s);
+    }
+}
+
+static void start(struct search *s, uint32_t dim)
+{
+    s->q = search_args_query(&s->a, s->x, dim, &s->cancel);
+    if (!s->a.words_at) {
+        launch(s);
+        return;
+    }
+    struct slice words = call_arg(s->call, s->a.words_at);
+    uint64_t k = (uint64_t)s->a.count * 4;
+    s->query = slice_of(mem_dup(words.p, words.len), words.len);
+    s->q.k = k < CANDIDATES ? CANDIDATES : k < VEC_MAX_K ? (uint32_t)k : VEC_MAX_K;
+    s->q.with_attr = false;
+    with_text(s);
 }
 
 /* A query goes the way that the set's vectors went. One that has as many components as are kept went it already. */
@@ -199,8 +329,7 @@ static void search_text(struct search *s, const struct vset *set)
         search_free(s);
         return;
     }
-    s->call = call_park(s->call, on_cancel, s);
-    s->parked = true;
+    park(s);
     struct embed_call *e = embed_text(model, call_arg(s->call, 3), dim, embedded, s);
     if (e) /* else it is over, and s is freed or runs */
         s->embed = e;
@@ -300,6 +429,10 @@ static void vsim(struct call *c)
  * < 1) "origin"
  * < 2) "0"
  * < 3) "\x00\x00\x00\x00\x00\x00\x00\x00"
+ * > VSETATTR plane far '{"text":"green fields"}'
+ * < (integer) 1
+ * > VSEARCH plane VALUES 2 0 0 HYBRID "a green field" WEIGHT 0 COUNT 1
+ * < 1) "far"
  * > VSEARCH plane BATCH 2 FP32 "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x40\x40\x00\x00\x80\x40" COUNT 1
  * < 1) 1) "origin"
  * < 2) 1) "far"
@@ -328,8 +461,9 @@ static const struct cmd rows[] = {
      .arity = -4,
      .flags = CMD_READONLY | CMD_BLOCKING,
      KEY1,
-     .syntax = "key (ELE element|FP32 vector|VALUES num vector...|TEXT text|(BATCH queries:int FP32 vectors))" SYNTAX_SEARCH
-               " [RADIUS radius] [WITHVECTORS]",
+     .syntax =
+         "key (ELE element|FP32 vector|VALUES num vector...|TEXT text|(BATCH queries:int FP32 vectors))" SYNTAX_SEARCH
+         " [RADIUS radius] [WITHVECTORS] [HYBRID words [WEIGHT weight]]",
      .summary = "VSIM with more ways to ask.",
      .since = "1.0.0",
      .complexity = "O(log N) where N is the elements"},

@@ -21,8 +21,10 @@ static bool finite_all(struct call *c, const float *x, uint32_t n)
 static bool parse_blob(struct call *c, struct slice blob, struct vector_arg *v)
 {
     if (blob.len == 0 || blob.len % sizeof(float) || blob.len / sizeof(float) > VEC_MAX_DIM) {
-        reply_errorf(c->reply, "ERR invalid vector specification: FP32 needs 4 bytes a component, 1 to %d components, not %zu bytes",
-                     VEC_MAX_DIM, blob.len);
+        reply_errorf(
+            c->reply,
+            "ERR invalid vector specification: FP32 needs 4 bytes a component, 1 to %d components, not %zu bytes",
+            VEC_MAX_DIM, blob.len);
         return false;
     }
     v->dim = (uint32_t)(blob.len / sizeof(float));
@@ -34,7 +36,8 @@ static bool parse_values(struct call *c, int *i, struct vector_arg *v)
 {
     int64_t n;
     if (!num_to_i64(call_arg(c, *i), &n) || n < 1 || n > VEC_MAX_DIM || n > c->argc - *i - 1) {
-        reply_errorf(c->reply, "ERR invalid vector specification: VALUES needs a count from 1 to %d and as many numbers after it",
+        reply_errorf(c->reply,
+                     "ERR invalid vector specification: VALUES needs a count from 1 to %d and as many numbers after it",
                      VEC_MAX_DIM);
         return false;
     }
@@ -139,6 +142,15 @@ static bool radius_option(struct call *c, int *i, enum vec_metric metric, struct
     return true;
 }
 
+/* How much of a hybrid score is the vector's. */
+static bool weight_option(struct call *c, int *i, struct search_args *a)
+{
+    if (num_to_double(call_arg(c, ++*i), &a->weight) && a->weight >= 0 && a->weight <= 1)
+        return true;
+    reply_errorf(c->reply, "INVALID WEIGHT is the vector's part of the score, a number from 0 to 1");
+    return false;
+}
+
 /* FILTER-EF bounds what a filtered search may cost; 0, as Redis's manual has it, as much as is needed. */
 static bool filter_ef_option(struct call *c, int *i, struct search_args *a)
 {
@@ -167,6 +179,10 @@ static int valued_option(struct call *c, int *i, bool vsearch, enum vec_metric m
         ok = filter_option(c, i, a);
     else if (slice_is(o, "epsilon"))
         ok = epsilon_option(c, i, metric, a);
+    else if (vsearch && slice_is(o, "hybrid"))
+        ok = (a->words_at = ++*i) > 0;
+    else if (vsearch && slice_is(o, "weight"))
+        ok = weight_option(c, i, a);
     else if (vsearch && slice_is(o, "radius"))
         ok = radius_option(c, i, metric, a);
     else
@@ -199,7 +215,7 @@ static bool search_option(struct call *c, int *i, bool vsearch, enum vec_metric 
 bool search_query_parse(struct call *c, int *i, struct search_args *a)
 {
     *i = 2;
-    *a = (struct search_args){.count = 10};
+    *a = (struct search_args){.count = 10, .weight = -1};
     if (!slice_is(call_arg(c, 2), "ele") || c->argc < 4)
         return vector_arg_parse(c, i, &a->v);
     a->element = call_arg(c, 3);
@@ -218,7 +234,7 @@ bool search_options_parse(struct call *c, int i, bool vsearch, enum vec_metric m
 bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_args *a, uint32_t *n, struct slice *blob)
 {
     int64_t queries;
-    *a = (struct search_args){.count = 10};
+    *a = (struct search_args){.count = 10, .weight = -1};
     if (c->argc < 6 || !slice_is(call_arg(c, 4), "fp32")) {
         reply_errorf(c->reply, "INVALID BATCH is followed by a number of queries, FP32 and one blob of all of them");
         return false;
@@ -229,10 +245,14 @@ bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_ar
     }
     *n = (uint32_t)queries;
     *blob = call_arg(c, 5);
-    if (search_options_parse(c, 6, true, metric, a))
-        return true;
-    search_args_release(a);
-    return false;
+    bool ok = search_options_parse(c, 6, true, metric, a);
+    if (ok && a->words_at) {
+        reply_errorf(c->reply, "INVALID HYBRID goes with one query, not with BATCH");
+        ok = false;
+    }
+    if (!ok)
+        search_args_release(a);
+    return ok;
 }
 
 struct vec_query search_args_query(const struct search_args *a, const float *x, uint32_t dim, const atomic_bool *cancel)

@@ -23,6 +23,8 @@ struct search_args {
     bool exact, no_thread, with_scores, with_attribs, with_vectors, has_radius;
     double radius;         /* as vec_query wants it */
     struct filter *filter;
+    int words_at;       /* argv index of HYBRID's words; 0: not given */
+    double weight;      /* of the vector, 0..1; negative: by rank */
 };
 /* What is searched for, argv from 2 on; *i is where the options begin. On false (replied) there is nothing to release. */
 bool search_query_parse(struct call *c, int *i, struct search_args *a);

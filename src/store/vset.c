@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "store/digest.h"
 #include "store/vset_files.h"
+#include "text/text.h"
 #include "store/vset_redis.h"
 
 static void new_uid(char uid[VSET_UID + 1])
@@ -64,9 +65,25 @@ void vset_destroy(struct vset *s)
         return;
     list_del(&s->link);
     vec_unref(s->index);
+    text_unref(s->text);
     projection_unref(s->projection);
     mem_free(s->model);
+    mem_free(s->text_attr);
+    mem_free(s->language);
     mem_free(s);
+}
+
+static char *copy_or_null(struct slice s)
+{
+    return s.len ? mem_dup(s.p, s.len) : NULL;
+}
+
+void vset_set_text(struct vset *s, struct slice attr, struct slice language)
+{
+    mem_free(s->text_attr);
+    mem_free(s->language);
+    s->text_attr = copy_or_null(attr);
+    s->language = copy_or_null(language);
 }
 
 void vset_reduce(struct vset *s, uint32_t in)
@@ -127,6 +144,11 @@ const char *vset_quant_name(const struct vset *s)
 
 /* ---- struct type_ops ---- */
 
+static struct slice or_empty(const char *s)
+{
+    return s ? slice_str(s) : SLICE("");
+}
+
 static void ops_free(uint8_t enc, void *ptr)
 {
     vset_destroy(ptr);
@@ -158,20 +180,22 @@ static int ops_copy(const struct obj *o, struct value *out, struct err *err)
         return rc;
     }
     copy->projection = projection_ref(s->projection);
+    vset_set_text(copy, or_empty(s->text_attr), or_empty(s->language));
     *out = value_container(OBJ_VECTOR, ENC_OWN, copy);
     return 0;
 }
 
-enum { FORM_REFERENCE = 1, FORM_PROJECTION = 2 };
+enum { FORM_REFERENCE = 1, FORM_PROJECTION = 2, FORM_TEXT = 4, FORM_ALL = 7 };
 
 static uint8_t ops_rdb_type(const struct obj *o)
 {
     return RDB_MODULE_2;
 }
 
-/*   u8 form      bits: 1 by reference, else by value; 2 with a projection
+/*   u8 form      bits: 1 by reference, else by value; 2 with a projection; 4 with words on its texts
  *   string       model, empty: none
  *   projection:  projection_save
+ *   texts:       string attribute, string language; empty: the default
  *   by value:    the bytes of vec_save, to the end
  *   by reference: string uid, then what the index was made with, to say it when the file is missing:
  *                lengths dim, metric, kind, m, ef_construction, quant */
@@ -179,10 +203,16 @@ static void ops_save(const struct obj *o, struct rdb_out *to)
 {
     const struct vset *s = vset_of(o);
     bool reference = to->by_reference && *s->uid;
-    rdb_put_u8(to, (uint8_t)((reference ? FORM_REFERENCE : 0) | (s->projection ? FORM_PROJECTION : 0)));
+    bool texts = s->text_attr || s->language;
+    rdb_put_u8(to, (uint8_t)((reference ? FORM_REFERENCE : 0) | (s->projection ? FORM_PROJECTION : 0) |
+                             (texts ? FORM_TEXT : 0)));
     rdb_put_str(to, s->model ? slice_str(s->model) : SLICE(""));
     if (s->projection)
         projection_save(s->projection, to);
+    if (texts) {
+        rdb_put_str(to, or_empty(s->text_attr));
+        rdb_put_str(to, or_empty(s->language));
+    }
     if (!reference) {
         vec_save(s->index, to->to);
         return;
@@ -237,14 +267,23 @@ static int ops_load(uint8_t rdb_type, struct rdb_in *from, struct value *out, st
     struct projection *p = NULL;
     struct vset *s = NULL;
     int rc = 0;
-    if (form > (FORM_REFERENCE | FORM_PROJECTION) || from->bad || ((form & FORM_REFERENCE) && !from->by_reference))
+    if (form > FORM_ALL || from->bad || ((form & FORM_REFERENCE) && !from->by_reference))
         return err_set(err, ERR_GENERIC, "not a vector set's payload");
     char *model = mem_dup(m.p, m.len); /* the next string may take its place */
     if (form & FORM_PROJECTION)
         rc = projection_load(&p, from, err);
+    char *text_attr = NULL, *language = NULL;
+    if (rc == 0 && (form & FORM_TEXT)) {
+        text_attr = copy_or_null(rdb_get_str(from));
+        language = copy_or_null(rdb_get_str(from));
+    }
     if (rc == 0)
         rc = load_index(form, slice_str(model), from, &s, err);
     mem_free(model);
+    if (rc == 0)
+        vset_set_text(s, or_empty(text_attr), or_empty(language));
+    mem_free(text_attr);
+    mem_free(language);
     if (rc == 0 && p && projection_out(p) != vec_dim(s->index)) {
         vset_destroy(s);
         rc = err_set(err, ERR_INVALID, "a vector set with a projection to another number of components");

@@ -23,7 +23,11 @@
 #include "store/rdb.h"
 #include "vec/vec.h"
 
-#define VSET_UID 32 /* hex digits */
+#define VSET_UID       32 /* hex digits */
+#define VSET_TEXT_ATTR "text"
+#define VSET_LANGUAGE  "english"
+
+struct text_index;
 
 struct vset {
     struct vec_index *index;
@@ -35,6 +39,10 @@ struct vset {
     bool missing;                  /* during a replay: the file was not there */
     int64_t checkpoint_ms;         /* when the last checkpoint began, monotonic */
     struct list link;              /* among the sets on files */
+    char *text_attr, *language;    /* of the text index (vset_text.h); NULL: the defaults */
+    struct text_index *text;       /* NULL until it is asked for */
+    uint32_t text_cursor;          /* while it is being made */
+    bool text_whole;
 };
 
 void vset_boot(void); /* registers the type `vectorset` and the settings */
@@ -45,6 +53,8 @@ int vset_create(struct vset **out, const struct vec_config *config, const char *
                 struct err *err);
 /* Of a set that is empty and was made with as many components as are to be kept: vectors come with `in` of them. */
 void vset_reduce(struct vset *s, uint32_t in);
+/* Which attribute is the text of an element, and its language as text/tokens.h has it; empty: the default. */
+void vset_set_text(struct vset *s, struct slice attr, struct slice language);
 void vset_destroy(struct vset *s); /* drops the reference to the index; the file stays */
 static inline struct vset *vset_of(const struct obj *o)
 {

@@ -1,5 +1,5 @@
-/* Vector sets in the forms that Redis 8 gives them: its quantised vectors, and the value that its DUMP and its RDB files
- * hold. Thread: loop. */
+/* Vector sets in the forms that Redis 8 gives them: its quantised vectors, and the value that its DUMP and its RDB
+ * files hold. Thread: loop. */
 #ifndef STORE_VSET_REDIS_H
 #define STORE_VSET_REDIS_H
 
@@ -11,8 +11,8 @@ void redis_q8(const float *x, uint32_t dim, int8_t *to, float *range);
 size_t redis_bin_bytes(uint32_t dim);
 void redis_bin(const float *x, uint32_t dim, uint64_t *to);
 
-/* struct type_ops load_foreign, of the module "vectorset", version 0. The graph is not taken over: elements are inserted
- * one by one, which takes as long as adding them did. */
+/* struct type_ops load_foreign, of the module "vectorset", version 0. The graph is not taken over: elements are
+ * inserted one by one, which takes as long as adding them did. */
 int vset_load_redis(struct rdb_in *from, struct value *out, struct err *err);
 
 #endif
