@@ -94,6 +94,6 @@ def test_vectors_come_back(r, quant):
 def test_words_of_vadd(r):
     assert raw(r, "VADD", "b", "VALUES", 2, 1, 0, "a", "BIN") == 1
     assert info(r, "b")[b"quant-type"] == b"bin"
-    assert error(r, "VADD", "b", "VALUES", 2, 1, 0, "b", "Q8") == "ERR asked quantization mismatch with existing vector set"
+    assert error(r, "VADD", "b", "VALUES", 2, 1, 0, "b", "Q8") == "asked quantization mismatch with existing vector set"
     assert raw(r, "VADD", "b", "VALUES", 2, 0, 1, "b", "BIN") == raw(r, "VADD", "b", "VALUES", 2, 0, 1, "c") == 1
     assert error(r, "VCREATE", "x", "DIM", 2, "QUANT", "Q4").startswith("INVALID")
