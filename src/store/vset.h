@@ -64,9 +64,8 @@ static inline struct vset *vset_of(const struct obj *o)
 uint32_t vset_input_dim(const struct vset *s);
 /* ERR_GENERIC, in Redis's words, when that is not dim. */
 int vset_check_dim(const struct vset *s, uint32_t dim, struct err *err);
-/* vec_add of a vector as it came. */
-int vset_prepare(struct vset *s, struct vec_addition **out, const float *x, uint32_t dim,
-                 struct err *err); /* vec_prepare */
+/* vec_prepare and vec_add of a vector as it came: it is checked, and projected where the set has a projection. */
+int vset_prepare(struct vset *s, struct vec_addition **out, const float *x, uint32_t dim, struct err *err);
 int vset_add(struct vset *s, struct slice name, const float *x, uint32_t dim, struct slice attr, struct err *err);
 /* The name of how its vectors are kept, in Redis's words: f32, int8, bin; ours beside them. */
 const char *vset_quant_name(const struct vset *s);

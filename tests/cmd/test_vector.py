@@ -358,10 +358,10 @@ def test_what_vmadd_acknowledged_survives_a_kill(fresh, storage):
     s = fresh("--appendonly", "yes", "--appendfsync", "always")
     r = s.client(decode_responses=False)
     raw(r, "VCREATE", "v", "DIM", 16, "STORAGE", storage)
-    vs, bytes_ = many(random.Random(16), 3000, 16)
+    vs, bytes_ = many(random.Random(16), 1500, 16)
     assert raw(r, "VMADD", "v", "COUNT", len(vs), "FP32", bytes_, *vs) == len(vs)
     from resp import Conn
-    more, bytes_ = many(random.Random(17), 5000, 16, "later")
+    more, bytes_ = many(random.Random(17), 3000, 16, "later")
     c = Conn(s.raw())
     c.send("VMADD", "v", "COUNT", len(more), "FP32", bytes_, *more)
     while (seen := raw(r, "VCARD", "v")) == len(vs):
