@@ -71,6 +71,7 @@ void vset_settings(void)
 void vset_files_boot(const struct vset_files *f)
 {
     files = *f;
+    apply_reads(NULL); /* as it was set at the start */
 }
 
 static void path_of(const char *uid, char path[PATH_MAX_BYTES])

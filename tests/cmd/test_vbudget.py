@@ -107,6 +107,17 @@ def test_codes_and_links_beyond_the_budget_are_refused(fresh):
     assert info(c, "v")["budget-bytes"] == 300 * 1024
 
 
+def test_mapped_reads_nothing(fresh):
+    s = fresh(*SETTINGS, "--vector-file-reads", "mapped")
+    c = redis.Redis(port=s.port, socket_timeout=120)
+    xs = vectors(300)
+    c.execute_command("VCREATE", "v", "DIM", DIM, "QUANT", "BIN", "STORAGE", "FILE", "BUDGET", "1mb")
+    load(c, "v", xs)
+    settle(c, "v")
+    assert c.execute_command("VSIM", "v", "FP32", xs[7], "COUNT", 1, "TRUTH") == [b"e7"]
+    assert info(c, "v")["reads"] == 0
+
+
 def test_words(fresh):
     s = fresh(*SETTINGS)
     c = redis.Redis(port=s.port, socket_timeout=30)

@@ -103,6 +103,8 @@ static struct vec_index *make(uint32_t dim, enum vec_metric metric, enum vec_kin
     struct vec_index *v = NULL;
     struct vec_config c = {
         .dim = dim, .metric = metric, .kind = kind, .seed = 5, .m = 8, .ef_construction = 60, .quant = naive_quant};
+    if (naive_quant == VEC_QUANT_BIN)
+        c.budget = 1 << 30; /* vectors are read from the file */
     if (vec_create_file(&v, path, &c, &err) != 0)
         fail_msg("%s", err.msg);
     return v;
@@ -277,6 +279,116 @@ static void crash_at_every_step(void **state)
     restore_dw(&d1, h1->uid + 1, 9);
     opens_as("the area of another index", &f2, d1.p, d1.len, &s2, 30);
     struct buf *all[] = {&f0, &s0, &s1, &f1, &d1, &s2, &f2, &grown};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        buf_release(all[i]);
+    assert_int_equal(vec_drop_file(path, NULL), 0);
+}
+
+/* The bytes of a double-write area at which something begins or ends: fields of its head, pages, entries of its list;
+ * and one before and after each. */
+static size_t interesting(const struct buf *d, size_t *at)
+{
+    size_t pages = (d->len - SPACE_PAGE) / (SPACE_PAGE + sizeof(struct dw_entry)), n = 0;
+    size_t fields[] = {0, 8, 12, 16, 24, 32, 40, 44, SPACE_PAGE - 4};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        at[n++] = fields[i];
+    for (size_t i = 0; i <= pages; i++)
+        for (size_t k = 0; k < 3; k++)
+            at[n++] = DW_PAGE(i) + k - 1;
+    for (size_t i = 1; i < pages; i++) {
+        at[n++] = DW_PAGE(pages) + i * sizeof(struct dw_entry);
+        at[n++] = DW_PAGE(pages) + i * sizeof(struct dw_entry) + 8;
+    }
+    at[n++] = d->len - 1;
+    return n;
+}
+
+/* The file is `f` under the first n bytes of an area; searches, which read vectors from it, must find them too. */
+static void opens_and_answers(const char *what, const struct buf *f, const struct buf *d, size_t n,
+                              struct vec_index *want, uint64_t lsn)
+{
+    struct err err = {0};
+    struct vec_index *v = NULL;
+    struct rng r;
+    float x[24];
+    spill(path, f->p, f->len);
+    spill(dw_path, d->p, n);
+    if (vec_open(&v, path, &err) != 0)
+        fail_msg("%s, %zu bytes: %s", what, n, err.msg);
+    assert_int_equal(vec_lsn(v), lsn);
+    assert_int_equal(vec_count(v), vec_count(want));
+    rng_seed(&r, 1);
+    for (int i = 0; i < 3; i++) {
+        struct vec_result a, b;
+        random_vector(&r, x, 24);
+        struct vec_query q = {.x = x, .dim = 24, .k = 20, .exact = i == 0};
+        assert_int_equal(vec_search(v, &q, &a, &err), 0);
+        assert_int_equal(vec_search(want, &q, &b, NULL), 0);
+        assert_int_equal(a.count, b.count);
+        for (uint32_t k = 0; k < a.count; k++)
+            if (!slice_eq(a.hits[k].name, b.hits[k].name) || a.hits[k].score != b.hits[k].score)
+                fail_msg("%s, %zu bytes: other answers", what, n);
+        vec_result_release(&a);
+        vec_result_release(&b);
+    }
+    struct vec_stats st;
+    vec_stats(v, &st);
+    assert_true((st.reads > 0) == (st.config.budget > 0));
+    vec_unref(v);
+}
+
+/* An index in memory with what a dump says. */
+static struct vec_index *from_dump(const struct buf *b)
+{
+    struct vec_index *v = NULL;
+    struct err err = {0};
+    if (vec_load(&v, buf_slice(b), NULL, &err) != 0)
+        fail_msg("%s", err.msg);
+    return v;
+}
+
+/* The area cut, and a bit of it turned, at every interesting byte, over the old file: the old state. The file torn at
+ * every page, old bytes behind new ones and new behind old, under the whole area: the new one. */
+static void torn_at_every_byte_that_counts(void **state)
+{
+    struct rng r;
+    rng_seed(&r, 12);
+    struct vec_index *v = make(24, VEC_L2, VEC_HNSW);
+    change(v, &r, 1600, 1800);
+    checkpoint(v, 10);
+    struct buf f0 = slurp(path), s0 = dump(v);
+    change(v, &r, 1600, LIGHTER(40));
+    struct buf s1 = dump(v);
+    assert_int_equal(truncate(dw_path, 0), 0);
+    checkpoint(v, 20);
+    struct buf f1 = slurp(path), d1 = slurp(dw_path);
+    vec_unref(v);
+    restore_dw(&d1, ((const struct vec_header *)(const void *)f1.p)->uid, 2);
+    assert_int_equal(f0.len, f1.len);
+    struct vec_index *old = from_dump(&s0), *new = from_dump(&s1);
+    size_t *at = mem_alloc((d1.len / 256 + 64) * sizeof *at), n = interesting(&d1, at);
+    for (size_t i = 0; i < n; i++) {
+        opens_and_answers("cut", &f0, &d1, at[i], old, 10);
+        d1.p[at[i]] ^= 0x10;
+        opens_and_answers("a bit turned", &f0, &d1, d1.len, old, 10);
+        d1.p[at[i]] ^= 0x10;
+    }
+    opens_and_answers("whole", &f0, &d1, d1.len, new, 20);
+    for (size_t p = 0; p <= f1.len; p += SPACE_PAGE * (p < 4 * SPACE_PAGE ? 1 : 1 + rng_below(&r, 24)))
+        for (int how = 0; how < 2; how++) {
+            struct buf mix = {0};
+            buf_add(&mix, how ? f0.p : f1.p, p);
+            buf_add(&mix, (how ? f1.p : f0.p) + p, f1.len - p);
+            if (p > 100 && p < f1.len) /* and inside a page */
+                memcpy(mix.p + p - 100, how ? f1.p + p - 100 : f0.p + p - 100, 200);
+            opens_and_answers(how ? "old, then new" : "new, then old", &mix, &d1, d1.len, new, 20);
+            buf_release(&mix);
+        }
+    opens_and_answers("all in place", &f1, &d1, 0, new, 20);
+    mem_free(at);
+    vec_unref(old);
+    vec_unref(new);
+    struct buf *all[] = {&f0, &s0, &s1, &f1, &d1};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buf_release(all[i]);
     assert_int_equal(vec_drop_file(path, NULL), 0);
@@ -505,6 +617,7 @@ int main(void)
             cmocka_unit_test(reopened_is_equal),
             cmocka_unit_test(writing_goes_on_meanwhile),
             cmocka_unit_test(crash_at_every_step),
+            cmocka_unit_test(torn_at_every_byte_that_counts),
             cmocka_unit_test(damaged_levels_are_no_way_in),
             cmocka_unit_test(damage_is_refused_or_survived),
             cmocka_unit_test(failed_write_keeps_the_old_one),
