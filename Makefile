@@ -121,6 +121,13 @@ bench: deps
 	@$(MAKE) --no-print-directory -j2 skald
 	@$(PYTHON) utils/bench.py
 
+# What searches by words, by vectors and by both find of what people judged to be relevant; the collections are named there.
+.PHONY: bench-retrieval
+bench-retrieval:
+	@utils/deps.sh build
+	@$(MAKE) --no-print-directory -j2 skald
+	@$(PYTHON) utils/bench_retrieval.py
+
 # Skald's vector index beside other libraries; see bench/vectors/README.md. Their code is compiled as their users do it.
 VB       := build/bench-vectors
 CXXBENCH := -std=c++17 -O3 -march=native -Wall -Wextra -pthread
