@@ -11,6 +11,7 @@
 #include "cmd/families.h"
 #include "cmd/vector_args.h"
 #include "store/vset_redis.h"
+#include "text/text.h"
 
 struct vset *vset_read(struct call *c, struct slice key)
 {
@@ -86,7 +87,7 @@ static void vinfo(struct call *c)
         return;
     }
     vec_stats(s->index, &st);
-    reply_map(r, 23);
+    reply_map(r, 24);
     reply_field_str(r, "quant-type", vset_quant_name(s));
     reply_field_int(r, "hnsw-m", st.config.m);
     reply_field_int(r, "vector-dim", st.config.dim);
@@ -103,6 +104,7 @@ static void vinfo(struct call *c)
     reply_field_str(r, "file", s->uid);
     reply_field_str(r, "model", s->model ? s->model : "builtin/hash");
     reply_field_int(r, "memory-bytes", (int64_t)st.memory);
+    reply_field_int(r, "text-bytes", s->text ? (int64_t)text_bytes(s->text) : 0);
     reply_field_int(r, "file-bytes", (int64_t)st.on_file);
     reply_field_int(r, "dirty-bytes", (int64_t)st.dirty);
     reply_field_int(r, "budget-bytes", (int64_t)st.config.budget);

@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "store/vset_text.h"
 
+#define SLICE_US 2000 /* what a search takes of the loop's time at once */
+
 static struct job_pool *pool;
 
 struct job_pool *vsearch_pool(void)
@@ -52,7 +54,8 @@ struct search {
     struct vec_result r;
     struct text_index *text; /* HYBRID: a reference */
     struct text_result words;
-    struct slice query; /* HYBRID's words, ours */
+    struct slice query;   /* HYBRID's words, ours */
+    uint32_t tried, kept; /* HYBRID with a FILTER: of what words found */
     struct embed_call *embed;
     bool parked;
     atomic_bool cancel;
@@ -117,28 +120,30 @@ static void run_search(struct search *s)
         text_search(s->text, s->query, s->a.filter ? UINT32_MAX : s->q.k, &s->words);
 }
 
-/* Who was found by words has not been asked yet whether it matches. The first of them that do stay, as many as were
- * found by vector at most; an expression is tried on so many at most. */
-#define MOST_TRIED 5000
-
-static void keep_matching(struct search *s)
+/* Who was found by words has not been asked yet whether it matches. The first of them that do stay, as many as the other
+ * list may have. Attributes are the loop's to read, so this goes on until the monotonic time until_us (0: to the end);
+ * false: call again. */
+static bool keep_matching(struct search *s, int64_t until_us)
 {
     struct buf scratch = {0};
     struct slice attr;
-    uint32_t kept = 0, n = s->words.count < MOST_TRIED ? s->words.count : MOST_TRIED;
-    for (uint32_t i = 0; i < n && kept < s->q.k; i++)
-        if (vec_get_attr(s->index, s->words.hits[i].name, &attr) && attr.len &&
-            filter_match(s->a.filter, attr, &scratch))
-            s->words.hits[kept++] = s->words.hits[i];
-    s->words.count = kept;
+    while (s->a.filter && s->tried < s->words.count && s->kept < s->q.k) {
+        struct text_hit *h = &s->words.hits[s->tried++];
+        if (vec_get_attr(s->index, h->name, &attr) && attr.len && filter_match(s->a.filter, attr, &scratch))
+            s->words.hits[s->kept++] = *h;
+        if (until_us && s->tried % 32 == 0 && clock_mono_us() >= until_us)
+            break;
+    }
     buf_release(&scratch);
+    if (s->a.filter && s->tried < s->words.count && s->kept < s->q.k)
+        return false;
+    s->words.count = s->a.filter ? s->kept : s->words.count;
+    return true;
 }
 
 /* The best of both lists, as a list of its own whose names and attributes are borrowed. */
 static void reply_hybrid(struct search *s)
 {
-    if (s->a.filter)
-        keep_matching(s);
     uint32_t most = s->r.count + s->words.count, n = 0;
     struct hybrid_hit *both = mem_alloc((most + 1) * sizeof *both);
     struct vec_result out = {.hits = mem_zero((most + 1) * sizeof *out.hits)};
@@ -170,11 +175,20 @@ static void job_run(struct job *j)
     run_search((struct search *)j);
 }
 
+static void nothing(struct job *j)
+{
+}
+
 static void job_done(struct job *j)
 {
     struct search *s = (struct search *)j;
-    if (job_cancelled(j) && s->rc == 0 && !s->r.hits)
+    if (job_cancelled(j) && s->rc == 0 && (!s->r.hits || s->tried))
         s->rc = err_set(&s->err, ERR_CANCELLED, "the search was cancelled");
+    if (s->rc == 0 && !keep_matching(s, clock_mono_us() + SLICE_US)) {
+        s->job.run = nothing; /* done comes again, when others have had their turn */
+        job_submit(pool, &s->job);
+        return;
+    }
     finish(s);
     call_resume(s->call);
     search_free(s);
@@ -207,6 +221,7 @@ static void launch(struct search *s)
 {
     if (!s->parked && !may_wait(s)) {
         run_search(s);
+        keep_matching(s, 0);
         finish(s);
         search_free(s);
         return;
@@ -220,7 +235,6 @@ static void launch(struct search *s)
 /* ---- HYBRID: the set's text index is there first, made in slices of the loop's time if need be ---- */
 
 #define CANDIDATES 100 /* of each list, at least */
-#define SLICE_US   2000
 
 static void fail(struct search *s, const struct err *err)
 {
@@ -231,10 +245,6 @@ static void fail(struct search *s, const struct err *err)
 }
 
 static void with_text(struct search *s);
-
-static void nothing(struct job *j)
-{
-}
 
 static void next_slice(struct job *j)
 {

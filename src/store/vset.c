@@ -159,7 +159,8 @@ static size_t ops_size(const struct obj *o, int samples)
     const struct vset *s = vset_of(o);
     struct vec_stats st;
     vec_stats(s->index, &st);
-    return sizeof(struct vset) + st.memory + (s->projection ? projection_bytes(s->projection) : 0);
+    return sizeof(struct vset) + st.memory + (s->projection ? projection_bytes(s->projection) : 0) +
+           (s->text ? text_bytes(s->text) : 0);
 }
 
 /* By value, through the saved form: a copy is always in memory, because the replay of a COPY would otherwise copy a

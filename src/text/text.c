@@ -55,6 +55,7 @@ struct text_index {
     float *scores; /* by number, zero between searches */
     uint32_t scores_cap;
     uint64_t bytes;
+    atomic_size_t told; /* all of it, for who may not wait for the lock */
 };
 
 struct change {
@@ -151,6 +152,11 @@ size_t text_waiting(struct text_index *t)
     size_t n = t->waiting.len;
     pthread_mutex_unlock(&t->waiting_lock);
     return n;
+}
+
+size_t text_bytes(struct text_index *t)
+{
+    return sizeof *t + atomic_load_explicit(&t->told, memory_order_relaxed) + text_waiting(t);
 }
 
 /* ---- reading a text ---- */
@@ -328,6 +334,12 @@ static void sweep(struct text_index *t)
     mem_free(renumbered);
 }
 
+static size_t all_bytes(const struct text_index *t)
+{
+    return t->bytes + dict_bytes(&t->terms) + dict_bytes(&t->names) + t->cap * sizeof(struct document *) +
+           t->scores_cap * sizeof *t->scores;
+}
+
 static void apply(struct text_index *t)
 {
     pthread_mutex_lock(&t->waiting_lock);
@@ -348,6 +360,7 @@ static void apply(struct text_index *t)
     buf_release(&work);
     if (t->n - t->living > t->living && t->n - t->living > SWEEP_FROM)
         sweep(t);
+    atomic_store_explicit(&t->told, all_bytes(t), memory_order_relaxed);
 }
 
 /* ---- search ---- */
@@ -443,8 +456,7 @@ void text_stats(struct text_index *t, struct text_stats *s)
         .documents = t->living,
         .terms = dict_count(&t->terms),
         .tokens = t->tokens,
-        .bytes = t->bytes + dict_bytes(&t->terms) + dict_bytes(&t->names) + t->cap * sizeof(struct document *) +
-                 t->scores_cap * sizeof *t->scores,
+        .bytes = all_bytes(t),
         .dead = t->n - t->living,
     };
     pthread_mutex_unlock(&t->lock);

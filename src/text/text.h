@@ -26,6 +26,8 @@ void text_unref(struct text_index *t);             /* any; NULL allowed */
 void text_put(struct text_index *t, struct slice name, struct slice text);
 /* Bytes of changes that wait for a search to apply them. loop */
 size_t text_waiting(struct text_index *t);
+/* All memory, as it was after the last search, and what waits. Does not wait for a search. any */
+size_t text_bytes(struct text_index *t);
 
 struct text_hit {
     struct slice name; /* owned by the result */

@@ -95,6 +95,31 @@ def test_large_sets_are_read_in_slices(r):
     assert hybrid(r, "once", "NOTHREAD", "WEIGHT", 0, "COUNT", 1, key="many") == ["e1"]
 
 
+def test_a_filter_sees_all_that_words_found(r):
+    pipe = r.pipeline(transaction=False)
+    for i in range(8000):
+        pipe.execute_command("VADD", "many", "VALUES", 2, i, 1, f"e{i}", "SETATTR", json.dumps({"text": "common", "n": i}))
+    pipe.execute()
+    for how in ([], ["NOTHREAD"]):
+        got = hybrid(r, "common", "WEIGHT", 0, "FILTER", ".n == 7999", "WITHSCORES", *how, key="many")
+        assert got == ["e7999", "1"]  # 1: words found it too, behind 7,999 others
+
+
+def test_memory_of_the_text_index_is_told(pets):
+    def memory():
+        info = raw(pets, "VINFO", "pets")
+        return dict(zip(info[::2], info[1::2]))[b"text-bytes"], pets.memory_usage("pets")
+
+    none, before = memory()
+    assert none == 0
+    hybrid(pets, "fish")
+    made, after = memory()
+    assert made > 500 and after >= before + made
+    raw(pets, "VSETATTR", "pets", "zh", json.dumps({"text": "another word " * 1000}))
+    waiting, _ = memory()
+    assert waiting > made + 10000
+
+
 def test_bad_input(pets):
     assert "WEIGHT" in error(pets, "VSEARCH", "pets", "VALUES", 2, 1, 0, "HYBRID", "x", "WEIGHT", 2)
     assert "syntax" in error(pets, "VSEARCH", "pets", "VALUES", 2, 1, 0, "HYBRID")
