@@ -111,6 +111,19 @@ static void add(struct tokeniser *t, int32_t c)
     }
 }
 
+/* add() of an ASCII character, most of most texts: the same without Unicode's tables. */
+static void add_ascii(struct tokeniser *t, char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        c = (char)(c | 32);
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+        t->marks_go = true;
+        add_to_word(t, c);
+    } else {
+        add(t, c);
+    }
+}
+
 void tokeniser_run(struct tokeniser *t, struct slice text, void (*token)(void *arg, struct slice term), void *arg)
 {
     const uint8_t *p = (const uint8_t *)text.p;
@@ -123,6 +136,10 @@ void tokeniser_run(struct tokeniser *t, struct slice text, void (*token)(void *a
         int32_t c, folded[32];
         int boundary = 0;
         size_t left = text.len - at;
+        if (p[at] < 0x80) {
+            add_ascii(t, text.p[at++]);
+            continue;
+        }
         utf8proc_ssize_t n = utf8proc_iterate(p + at, left < 4 ? (utf8proc_ssize_t)left : 4, &c);
         at += n > 0 ? (size_t)n : 1;
         if (n <= 0 || c < 0) {
