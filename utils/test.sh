@@ -42,7 +42,7 @@ tsan_tests() {
     local rc=0 programs
     export TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/tsan.supp"
     build VARIANT=tsan || return 1
-    programs=$(make -s VARIANT=tsan list-unit | tr ' ' '\n' | grep -E '/((io|net|llm|script|persist|flow)/|vec/test_threads)')
+    programs=$(make -s VARIANT=tsan list-unit | tr ' ' '\n' | grep -E '/((io|net|llm|script|persist|flow|text)/|vec/test_threads)')
     # shellcheck disable=SC2086
     utils/units.py $programs || rc=1
     SKALD_BIN=$PWD/build/tsan/skald py tests/cmd -m threads || rc=1
