@@ -28,6 +28,10 @@ struct cand hnsw_descend(const struct vec_index *v, struct searcher *s, const st
  * afterwards. False: stopped by the budget before it was sure. */
 bool hnsw_walk(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start, int level);
 
+/* The same on level 0 for a filter that lets few nodes through: walks on matching nodes. w->match is set; the budget
+ * counts what it judges, in the neighbourhood of a node as well. */
+bool hnsw_walk_filtered(const struct vec_index *v, struct searcher *s, const struct walk *w, struct cand start);
+
 int hnsw_random_level(struct vec_index *v);
 /* Links a node whose records are complete into the graph. `avoid` (0: none) is about to leave and gets no link. */
 void hnsw_insert(struct vec_index *v, uint32_t node, uint32_t avoid);

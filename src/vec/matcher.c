@@ -17,6 +17,7 @@ void matcher_init(struct matcher *m, const struct vec_index *v, const struct fil
             return;
     m->n = f->field_n;
     m->numeric = f->numeric;
+    terms_init(&m->terms, f, m->col);
 }
 
 static bool ask_text(const struct matcher *m, uint32_t node, struct buf *scratch)
@@ -45,13 +46,12 @@ static bool run_values(const struct matcher *m, const uint64_t *words, struct bu
     return filter_run(m->filter, fields, scratch);
 }
 
-bool matcher_test(const struct matcher *m, uint32_t node, struct buf *scratch)
+/* Word by word, whatever the filter is made of. */
+static bool test_words(const struct matcher *m, uint32_t node, struct buf *scratch)
 {
     uint64_t words[FILTER_MAX_FIELDS], turn = 0;
     double numbers[FILTER_MAX_FIELDS];
     bool numeric = m->numeric, missing = false;
-    if (!m->n)
-        return ask_text(m, node, scratch);
     if (m->n > 1)
         turn = atomic_load_explicit(&m->v->columns->turn, memory_order_acquire);
     for (uint32_t i = 0; i < m->n; i++) {
@@ -67,4 +67,19 @@ bool matcher_test(const struct matcher *m, uint32_t node, struct buf *scratch)
     if (missing)
         return false;
     return numeric ? filter_run_numbers(m->filter, numbers) : run_values(m, words, scratch);
+}
+
+bool matcher_test(const struct matcher *m, uint32_t node, struct buf *scratch)
+{
+    if (!m->n)
+        return ask_text(m, node, scratch);
+    if (m->terms.n) {
+        uint64_t turn = atomic_load_explicit(&m->v->columns->turn, memory_order_acquire);
+        enum term_says says = terms_test(&m->terms, node);
+        bool whole = m->terms.n == 1 ||
+                     (!(turn & 1) && turn == atomic_load_explicit(&m->v->columns->turn, memory_order_acquire));
+        if (says == TERM_FALSE || (says == TERM_TRUE && whole))
+            return says == TERM_TRUE;
+    }
+    return test_words(m, node, scratch);
 }

@@ -6,21 +6,15 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "vec/bin.h"
 #include "vec/code.h"
 #include "vec/epoch.h"
 #include "vec/heap.h"
 #include "vec/hnsw.h"
-#include "vec/matcher.h"
+#include "vec/plan.h"
 #include "vec/rest.h"
+#include "vec/scan.h"
 
-#define SOME       256  /* elements of a scan whose vectors are read together */
 #define SCAN_BELOW 1000 /* elements: comparing with all is as fast as a walk, and exact */
-
-static bool cancelled(const struct vec_query *q)
-{
-    return q->cancel && atomic_load_explicit(q->cancel, memory_order_relaxed);
-}
 
 static int check_query(const struct vec_index *v, const struct vec_query *q, struct err *err)
 {
@@ -34,42 +28,6 @@ static int check_query(const struct vec_index *v, const struct vec_query *q, str
     if (!simd_finite_f32(q->x, q->dim))
         return err_set(err, ERR_INVALID, "a vector holds finite numbers only, no NaN and no infinity");
     return vec_check(v, err);
-}
-
-/* Candidates of a scan, ranked together and kept. */
-static void keep_some(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
-                      struct cand *some, uint32_t *n)
-{
-    if (rest_judge(v, s, p, some, *n))
-        for (uint32_t i = 0; i < *n; i++)
-            queue_keep(&s->best, some[i], q->k);
-    *n = 0;
-}
-
-/* Compares with every living element; where there are bits, only with those that they do not rule out. */
-static void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
-                 const struct matcher *m)
-{
-    struct cand some[SOME];
-    uint32_t top = vec_top(v), held = 0;
-    s->best.n = 0;
-    for (uint32_t n = 1; n < top && !s->failed; n++) {
-        if (n % 1024 == 0 && cancelled(q))
-            return;
-        if (!vec_alive(v, n) || (m && !matcher_test(m, n, &s->text)))
-            continue;
-        s->distances++;
-        if (p->bits && !q->exact && s->best.n == q->k && bin_excludes(v, p->bits, n, s->best.a[0].d))
-            continue;
-        if (rest_is_read(v))
-            some[held++] = (struct cand){0, n};
-        else
-            queue_keep(&s->best, (struct cand){code_exact(v, p, n), n}, q->k);
-        if (held == SOME)
-            keep_some(v, s, q, p, some, &held);
-    }
-    keep_some(v, s, q, p, some, &held);
-    queue_sort(&s->best);
 }
 
 /* A walk judges by codes. The first of what it found are judged again by all that is known of them; an error of a code
@@ -89,19 +47,33 @@ static void rank_again(const struct vec_index *v, struct searcher *s, const stru
     queue_sort(&s->best);
 }
 
+/* With a bound of the caller's nothing else counts. Without one a walk that has judged a quarter of all elements was a
+ * mistake: the scan that follows costs little more. */
+static uint32_t most_judged(const struct vec_index *v, const struct vec_query *q)
+{
+    uint64_t given = q->filter_ef ? q->filter_ef : (uint64_t)q->k * 100, part = vec_count(v) / 4;
+    uint64_t most = q->walk_only || given > part ? given : part;
+    return most > UINT32_MAX ? UINT32_MAX : (uint32_t)most;
+}
+
 static void walk(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
                  const struct matcher *m, uint64_t entry)
 {
     uint32_t ef = q->ef ? q->ef : 100;
-    uint64_t budget = q->filter_ef ? q->filter_ef : (uint64_t)q->k * 100;
-    struct walk w = {.from = p,
-                     .ef = ef > q->k ? ef : q->k,
-                     .match = m,
-                     .budget = budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget,
-                     .cancel = q->cancel};
-    bool sure = hnsw_walk(v, s, &w, hnsw_descend(v, s, p, entry, 0), 0);
+    struct walk w = {
+        .from = p, .ef = ef > q->k ? ef : q->k, .match = m, .budget = most_judged(v, q), .cancel = q->cancel};
+    enum plan_way way = m ? plan_make(m, w.ef, &s->text).way : PLAN_WALK;
+    if (q->walk_only && w.budget < vec_count(v))
+        way = PLAN_WALK;
+    if (way == PLAN_SCAN) {
+        scan(v, s, q, p, m);
+        return;
+    }
+    struct cand start = hnsw_descend(v, s, p, entry, 0);
+    bool sure = way == PLAN_HOP ? hnsw_walk_filtered(v, s, &w, start) : hnsw_walk(v, s, &w, start, 0);
     searcher_forget(s);
-    if (!sure && !q->walk_only && s->best.n / 2 < q->k)
+    bool few = s->best.n < q->k || (!sure && s->best.n / 2 < q->k);
+    if (m && few && !q->walk_only)
         scan(v, s, q, p, m);
     else
         rank_again(v, s, q, p);
@@ -199,7 +171,7 @@ int vec_search(const struct vec_index *v, const struct vec_query *q, struct vec_
     struct searcher *s = searcher_get(vec_top(v));
     gather(v, s, q);
     uint32_t n = settle(v, q, s->best.a, s->best.n);
-    if (cancelled(q))
+    if (scan_cancelled(q))
         rc = err_set(err, ERR_CANCELLED, "the search was cancelled");
     else if (s->failed)
         rc = err_set(err, ERR_IO, "the file of the vector index cannot be read: %s", strerror(-s->failed));

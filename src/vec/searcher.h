@@ -96,6 +96,10 @@ void *searcher_query(struct searcher *s, size_t bytes); /* room for a probe */
 void *searcher_rest(struct searcher *s, size_t bytes);  /* room for copies of AREA_REST */
 void searcher_forget(struct searcher *s);               /* clears the marks, at the cost of what was marked */
 
+static inline bool searcher_marked(const struct searcher *s, uint32_t node)
+{
+    return s->marks[node / 64] >> (node % 64) & 1;
+}
 /* True the first time. */
 static inline bool searcher_mark(struct searcher *s, uint32_t node)
 {

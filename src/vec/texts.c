@@ -94,3 +94,15 @@ int64_t texts_add(struct texts *t, struct slice s)
     atomic_flag_clear_explicit(&t->adding, memory_order_release);
     return number;
 }
+
+int64_t texts_find(struct texts *t, struct slice s, uint32_t *n)
+{
+    int64_t number = TEXTS_NONE;
+    if (atomic_flag_test_and_set_explicit(&t->adding, memory_order_acquire))
+        return TEXTS_BUSY;
+    if (t->n)
+        number = (int64_t)*slot_of(t, s) - 1;
+    *n = t->n;
+    atomic_flag_clear_explicit(&t->adding, memory_order_release);
+    return number < 0 ? TEXTS_NONE : number;
+}

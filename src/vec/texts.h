@@ -16,7 +16,7 @@
 #define TEXTS_BYTES   (4 * 1024 * 1024) /* of all of them */
 #define TEXTS_PAGE    1024
 
-enum { TEXTS_FULL = -1, TEXTS_BUSY = -2 }; /* FULL: too long as well */
+enum { TEXTS_FULL = -1, TEXTS_BUSY = -2, TEXTS_NONE = -3 }; /* FULL: too long as well */
 
 struct text;
 struct texts {
@@ -32,6 +32,8 @@ void texts_init(struct texts *t);
 void texts_release(struct texts *t);
 /* The number of a text, which is copied when it is new; or TEXTS_FULL, TEXTS_BUSY. */
 int64_t texts_add(struct texts *t, struct slice s);
+/* The same for a text that is not to be added: TEXTS_NONE. *n: how many there are, with lower numbers. */
+int64_t texts_find(struct texts *t, struct slice s, uint32_t *n);
 struct slice texts_get(const struct texts *t, uint32_t number); /* borrowed for the dictionary's life */
 
 #endif

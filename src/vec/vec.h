@@ -138,8 +138,8 @@ struct vec_query {
     uint32_t k;                  /* 1..VEC_MAX_K */
     uint32_t ef;                 /* candidates kept during the walk; 0 is 100; raised to k */
     const struct filter *filter; /* NULL: everything matches */
-    uint32_t filter_ef;          /* how many nodes a filtered walk may judge; 0 is k * 100 */
-    bool walk_only;              /* do not scan all matches when a filtered walk found fewer than k */
+    uint32_t filter_ef;          /* with walk_only: how many nodes may be judged; 0 is k * 100 */
+    bool walk_only;              /* filter_ef binds: no scan, though a walk found fewer than k */
     bool exact;                  /* compare with every element (TRUTH) */
     bool has_radius; /* only results whose score is at least `radius` (L2: a distance of at most `radius`) */
     double radius;
