@@ -113,11 +113,10 @@ class skald_engine : public engine
     skald_engine(const dataset &d, int quant_) : quant(quant_), dim(d.dim), cosine(d.by == metric::cosine)
     {
     }
-    void build(const dataset &d, int) override
+    void build(const dataset &d, int threads) override
     {
         index = skald_make(quant, dim, cosine, M, EF_CONSTRUCTION);
-        for (size_t i = 0; i < d.n; i++)
-            skald_add(index, uint32_t(i), d.base + i * dim, dim);
+        (threads > 1 ? skald_build_by_two : skald_build)(index, d.base, uint32_t(d.n), dim);
     }
     int search(const float *q, int ef, int32_t *ids) override
     {
@@ -145,12 +144,12 @@ faiss::MetricType faiss_metric(const dataset &d)
 std::vector<engine_kind> all_kinds()
 {
     std::vector<engine_kind> kinds = {
-        {"hnswlib f32", true, false, [](const dataset &d) { return std::make_unique<hnswlib_engine>(d); }},
-        {"faiss f32", true, false,
+        {"hnswlib f32", false, [](const dataset &d) { return std::make_unique<hnswlib_engine>(d); }},
+        {"faiss f32", false,
          [](const dataset &d) {
              return std::make_unique<faiss_engine>(new faiss::IndexHNSWFlat(d.dim, M, faiss_metric(d)));
          }},
-        {"faiss sq8", true, false,
+        {"faiss sq8", false,
          [](const dataset &d) {
              return std::make_unique<faiss_engine>(
                  new faiss::IndexHNSWSQ(d.dim, faiss::ScalarQuantizer::QT_8bit, M, faiss_metric(d)));
@@ -158,7 +157,7 @@ std::vector<engine_kind> all_kinds()
     };
     for (int i = 0; i < skald_kind_count; i++) {
         int quant = skald_kinds[i].quant;
-        kinds.push_back({skald_kinds[i].name, false, true,
+        kinds.push_back({skald_kinds[i].name, true,
                          [quant](const dataset &d) { return std::make_unique<skald_engine>(d, quant); }});
     }
     return kinds;

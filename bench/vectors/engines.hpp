@@ -27,7 +27,6 @@ class engine
 
 struct engine_kind {
     std::string name;
-    bool threads;    // can build with more than one
     bool normalises; // takes cosine itself; the others are given vectors of length 1 and the inner product
     std::function<std::unique_ptr<engine>(const dataset &)> make;
 };

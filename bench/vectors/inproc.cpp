@@ -425,7 +425,7 @@ int main(int argc, char **argv)
         save_and_reload(c, d, o);
         close(c.to);
         waitpid(c.pid, nullptr, 0);
-        if (o.threads2 && c.kind->threads)
+        if (o.threads2)
             c.build2_s = build_with_two(*c.kind, d);
     }
     print(all, d, o);

@@ -1,6 +1,8 @@
 /* Skald's index as an engine of the benchmark; see skald_engine.h. Compiled as the server is. */
 #include "skald_engine.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,12 +43,82 @@ void *skald_make(int quant, int dim, bool cosine, int m, int ef_construction)
     return v;
 }
 
-void skald_add(void *index, uint32_t id, const float *x, int dim)
+static struct slice name_of(uint32_t id, char to[16])
+{
+    return slice_of(to, (size_t)snprintf(to, 16, "%u", id));
+}
+
+void skald_build(void *index, const float *base, uint32_t n, int dim)
 {
     struct err err = {0};
     char name[16];
-    size_t len = (size_t)snprintf(name, sizeof name, "%u", id);
-    must(vec_add(index, slice_of(name, len), x, (uint32_t)dim, SLICE(""), &err) >= 0, "add", &err);
+    for (uint32_t i = 0; i < n; i++)
+        must(vec_add(index, name_of(i, name), base + (size_t)i * (size_t)dim, (uint32_t)dim, SLICE(""), &err) >= 0,
+             "add", &err);
+}
+
+/* What two threads share: a chunk is prepared by the writer, planned by both, added by the writer. Elements of one
+ * chunk do not see each other, so it is small. */
+#define CHUNK 32
+struct team {
+    struct vec_addition *add[CHUNK];
+    uint32_t count; /* 0: the end */
+    atomic_uint next;
+    pthread_barrier_t begin, end;
+};
+
+static void plan_chunk(struct team *t)
+{
+    for (uint32_t i; (i = atomic_fetch_add(&t->next, 1)) < t->count;)
+        vec_plan(t->add[i]);
+}
+
+static void *second(void *arg)
+{
+    struct team *t = arg;
+    for (;;) {
+        pthread_barrier_wait(&t->begin);
+        if (t->count == 0)
+            return NULL;
+        plan_chunk(t);
+        pthread_barrier_wait(&t->end);
+    }
+}
+
+static void add_chunk(struct team *t, struct vec_index *v, const float *base, uint32_t from, int dim)
+{
+    struct err err = {0};
+    char name[16];
+    for (uint32_t i = 0; i < t->count; i++)
+        must(vec_prepare(&t->add[i], v, base + (size_t)(from + i) * (size_t)dim, (uint32_t)dim, &err) == 0, "prepare",
+             &err);
+    atomic_store(&t->next, 0);
+    pthread_barrier_wait(&t->begin);
+    plan_chunk(t);
+    pthread_barrier_wait(&t->end);
+    for (uint32_t i = 0; i < t->count; i++) {
+        must(vec_commit(t->add[i], name_of(from + i, name), SLICE(""), &err) >= 0, "add", &err);
+        vec_addition_destroy(t->add[i]);
+    }
+}
+
+void skald_build_by_two(void *index, const float *base, uint32_t n, int dim)
+{
+    uint32_t from = 0;
+    struct team t = {.count = 0};
+    pthread_t helper;
+    pthread_barrier_init(&t.begin, NULL, 2);
+    pthread_barrier_init(&t.end, NULL, 2);
+    pthread_create(&helper, NULL, second, &t);
+    for (; from < n; from += t.count) {
+        t.count = n - from < CHUNK ? n - from : CHUNK;
+        add_chunk(&t, index, base, from, dim);
+    }
+    t.count = 0;
+    pthread_barrier_wait(&t.begin);
+    pthread_join(helper, NULL);
+    pthread_barrier_destroy(&t.begin);
+    pthread_barrier_destroy(&t.end);
 }
 
 static int32_t number(struct slice name)

@@ -18,7 +18,8 @@ extern const int skald_kind_count;
 
 /* All of these end the process with a sentence when the library refuses. */
 void *skald_make(int quant, int dim, bool cosine, int m, int ef_construction);
-void skald_add(void *index, uint32_t id, const float *x, int dim);
+void skald_build(void *index, const float *base, uint32_t n, int dim);        /* element i is base[i * dim] and so on */
+void skald_build_by_two(void *index, const float *base, uint32_t n, int dim); /* the same with a second thread */
 int skald_search(void *index, const float *x, int dim, int k, int ef, int32_t *ids); /* how many it found */
 uint64_t skald_says(void *index); /* bytes of memory, by its own account */
 void skald_save(void *index, const char *path);
