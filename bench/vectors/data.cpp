@@ -91,6 +91,37 @@ const float *unit_of(const float *from, size_t n, int dim)
     return to;
 }
 
+// x *= H / sqrt(n), H the Hadamard matrix of n rows, n a power of two.
+void hadamard(float *x, int n)
+{
+    for (int half = 1; half < n; half *= 2)
+        for (int i = 0; i < n; i++)
+            if (!(i & half)) {
+                float a = x[i], b = x[i + half];
+                x[i] = a + b;
+                x[i + half] = a - b;
+            }
+    for (int i = 0; i < n; i++)
+        x[i] /= std::sqrt(float(n));
+}
+
+// Fixed random signs, then Hadamard matrices over blocks of 512, 256, 16 ... components: orthogonal.
+const float *turned(const float *from, size_t n, int dim)
+{
+    float *to = shared_floats(n * size_t(dim));
+    for (size_t i = 0; i < n; i++) {
+        float *x = to + i * size_t(dim);
+        for (int j = 0; j < dim; j++)
+            x[j] = (uint32_t(j + 1) * 2654435761u >> 16 & 1) ? from[i * size_t(dim) + j] : -from[i * size_t(dim) + j];
+        for (int at = 0, size = 1 << 30; at < dim; at += size) {
+            while (size > dim - at)
+                size /= 2;
+            hadamard(x + at, size);
+        }
+    }
+    return to;
+}
+
 // Sixteen sums side by side, which the compiler makes one register of. On whole numbers the L2 sum is exact.
 template <class Term> double sum16(const float *a, const float *b, int dim, Term term)
 {
@@ -147,7 +178,7 @@ std::vector<float> worst_on_file(const dataset &d, const std::string &path)
 
 float distance(const dataset &d, size_t q, size_t id)
 {
-    const float *a = d.unit_query + q * d.dim, *b = d.unit_base + id * d.dim;
+    const float *a = d.true_query + q * d.dim, *b = d.true_base + id * d.dim;
     if (d.by == metric::l2)
         return float(sum16(a, b, d.dim, [](float x, float y) { return (x - y) * (x - y); }));
     return float(1 - sum16(a, b, d.dim, [](float x, float y) { return x * y; }));
@@ -176,7 +207,7 @@ std::vector<float> exact_worst(const dataset &d, size_t nq, const std::vector<bo
     return worst;
 }
 
-dataset read_dataset(const std::string &dir, const std::string &name, metric by, size_t limit)
+dataset read_dataset(const std::string &dir, const std::string &name, metric by, size_t limit, bool turn)
 {
     dataset d;
     const std::string path = dir + "/" + name;
@@ -191,8 +222,14 @@ dataset read_dataset(const std::string &dir, const std::string &name, metric by,
     d.nq = query.size() / d.dim;
     d.base = floats_of(base);
     d.query = floats_of(query);
-    d.unit_base = by == metric::l2 ? d.base : unit_of(d.base, d.n, d.dim);
-    d.unit_query = by == metric::l2 ? d.query : unit_of(d.query, d.nq, d.dim);
+    d.true_base = d.unit_base = by == metric::l2 ? d.base : unit_of(d.base, d.n, d.dim);
+    d.true_query = d.unit_query = by == metric::l2 ? d.query : unit_of(d.query, d.nq, d.dim);
+    if (turn) {
+        d.base = turned(d.base, d.n, d.dim);
+        d.query = turned(d.query, d.nq, d.dim);
+        d.unit_base = by == metric::l2 ? d.base : turned(d.true_base, d.n, d.dim);
+        d.unit_query = by == metric::l2 ? d.query : turned(d.true_query, d.nq, d.dim);
+    }
     if (cut)
         d.worst = exact_worst(d, d.nq, {});
     else

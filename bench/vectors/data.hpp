@@ -17,15 +17,20 @@ struct dataset {
     metric by = metric::l2;
     int dim = 0;
     size_t n = 0, nq = 0;
-    const float *base = nullptr, *query = nullptr;           // as they are on file
-    const float *unit_base = nullptr, *unit_query = nullptr; // cosine: divided by their length; l2: the same pointers
+    const float *base = nullptr, *query = nullptr; // what engines are given: as on file, or turned
+    // Cosine: the same divided by their length; L2: the same pointers.
+    const float *unit_base = nullptr, *unit_query = nullptr;
+    const float *true_base = nullptr, *true_query = nullptr; // never turned: what distances are computed from
     std::vector<float> worst;                                // per query: the distance of its K-th nearest neighbour
 };
 
 // Reads NAME_base, NAME_query and the ground truth from `dir`: plain, .gz, or cut into parts (NAME_base.bvecs.gz.*).
 // With limit > 0 only the first `limit` base vectors; the exact answers are then computed here. Ends the process with
 // the missing file's name and status 3.
-dataset read_dataset(const std::string &dir, const std::string &name, metric by, size_t limit);
+//
+// Pixels and SIFT are whole numbers of 0..255, which flatters one-byte codes. With `turn` engines are given the vectors
+// turned by a fixed orthogonal matrix: all distances and so the answers stay, components become real numbers.
+dataset read_dataset(const std::string &dir, const std::string &name, metric by, size_t limit, bool turn);
 
 // Squared Euclidean distance, or 1 - cosine, of query q and base vector id.
 float distance(const dataset &d, size_t q, size_t id);

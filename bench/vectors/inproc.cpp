@@ -58,6 +58,7 @@ struct options {
     size_t n;
     int passes, jobs, threads2, search_cpu;
     std::vector<int> efs;
+    bool turn; // TURN is set
 };
 
 void must(bool ok, const char *what)
@@ -351,11 +352,12 @@ void save_and_reload(child &c, const dataset &d, const options &o)
 
 void print(const std::vector<child> &all, const dataset &d, const options &o)
 {
-    printf("{\"set\": \"%s\", \"metric\": \"%s\", \"n\": %zu, \"dim\": %d, \"queries\": %zu, \"k\": %d, \"m\": %d, "
+    printf("{\"set\": \"%s\", \"turned\": %s, \"metric\": \"%s\", \"n\": %zu, \"dim\": %d, \"queries\": %zu, \"k\": "
+           "%d, \"m\": %d, "
            "\"ef_construction\": %d, \"passes\": %d, \"build_jobs\": %d, \"simd\": \"%s\", \"versions\": \"%s\", "
            "\"engines\": [",
-           o.set.c_str(), o.by == metric::l2 ? "l2" : "cosine", d.n, d.dim, d.nq, K, M, EF_CONSTRUCTION, o.passes,
-           o.jobs, skald_simd(), engine_versions().c_str());
+           o.set.c_str(), o.turn ? "true" : "false", o.by == metric::l2 ? "l2" : "cosine", d.n, d.dim, d.nq, K, M,
+           EF_CONSTRUCTION, o.passes, o.jobs, skald_simd(), engine_versions().c_str());
     for (const child &c : all) {
         printf("%s{\"name\": \"%s\", \"build_s\": %.3f, \"build2_s\": %.3f, \"rss\": %.0f, \"says\": %.0f, "
                "\"file\": %.0f, \"reload_s\": %.6f, \"points\": [",
@@ -383,6 +385,7 @@ options read_options(int argc, char **argv)
     o.passes = std::max(1, atoi(argv[5]));
     o.jobs = std::min(std::max(1, atoi(argv[6])), cpu_count());
     o.threads2 = atoi(argv[7]);
+    o.turn = getenv("TURN") != nullptr;
     o.tmp = argv[8];
     o.search_cpu = cpu_count() - 1;
     for (int i = 9; i < argc; i++)
@@ -409,7 +412,7 @@ bool wanted(const std::string &name)
 int main(int argc, char **argv)
 {
     options o = read_options(argc, argv);
-    dataset d = read_dataset(o.dir, o.set, o.by, o.n);
+    dataset d = read_dataset(o.dir, o.set, o.by, o.n, o.turn);
     std::vector<child> all;
     for (const engine_kind &kind : engine_kinds())
         if (wanted(kind.name)) {

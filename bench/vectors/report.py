@@ -46,7 +46,7 @@ RECALL_HEADER = [h for t in TARGETS for h in (f"QPS@{t:.2f}", "p50 us", "p99 us"
 
 def inproc(result):
     """One data set's table."""
-    r = result
+    r = {**result, "set": result["set"] + ("-turned" if result["turned"] else "")}
     print(f"\n{r['set']} {r['metric']}: {r['n']:,} x {r['dim']}, {r['queries']} queries, recall@{r['k']}, one thread")
     rows = []
     for e in r["engines"]:

@@ -40,21 +40,24 @@ def debian(package):
 
 
 def sets():
-    """(set, metric, how many vectors, 0 for all, engines)."""
+    """(set, metric, how many vectors, 0 for all, engines, turned)."""
     engines = os.environ.get("ENGINES", "")
+    turned = ("mnist784", "l2", 20000, engines or "hnswlib,skald", True)
     if QUICK:
-        return [("mnist784", "l2", 20000, engines)]
-    return [("mnist784", "l2", 0, engines or ("" if FULL else "hnswlib,faiss f32,skald")),
-            ("mnist784", "cosine", 0, engines or ("" if FULL else "hnswlib,skald")),
-            ("sift128", "l2", int(os.environ.get("SIFT_N", 0 if FULL else 100000)), engines)]
+        return [("mnist784", "l2", 20000, engines, False), turned]
+    return [("mnist784", "l2", 0, engines or ("" if FULL else "hnswlib,faiss f32,skald"), False),
+            turned,
+            ("mnist784", "cosine", 0, engines or ("" if FULL else "hnswlib,skald"), False),
+            ("sift128", "l2", int(os.environ.get("SIFT_N", 0 if FULL else 100000)), engines, False)]
 
 
-def measure(name, metric, n, engines):
+def measure(name, metric, n, engines, turned):
     """One data set in its own process; None when its files are missing (inproc has said which)."""
-    print(f"{name} {metric}:", file=sys.stderr)
+    print(f"{name} {metric}{' turned' if turned else ''}:", file=sys.stderr)
     args = [os.path.join(OUT, "inproc"), DATA, name, metric, n, os.environ.get("PASSES", 3),
             os.environ.get("BUILD_JOBS", 2), int(bool(FULL) or name == "sift128"), OUT, *EFS]
-    got = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, env={**os.environ, "ENGINES": engines})
+    env = {**os.environ, "ENGINES": engines, **({"TURN": "1"} if turned else {})}
+    got = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, env=env)
     if got.returncode == 3:
         print(f"{name} {metric}: skipped, a file is missing")
         return None
@@ -85,8 +88,9 @@ def in_process():
         print(settings(r), flush=True)
         note = (f"{r['n']:,} x {r['dim']}, M {r['m']}, ef_construction {r['ef_construction']}, one thread, "
                 f"one query at a time, best of {r['passes']} passes")
-        save(f"{r['set']}-{r['metric']}.svg",
-             plot.svg(f"{r['set']}, {r['metric']}", note, [(e["name"], e["points"]) for e in r["engines"]]))
+        name = r["set"] + ("-turned" if r["turned"] else "")
+        save(f"{name}-{r['metric']}.svg", plot.svg(f"{name}, {r['metric']}", note,
+                                                      [(e["name"], e["points"]) for e in r["engines"]]))
         results.append({**r, "settings": settings(r)})
     return results
 

@@ -325,7 +325,7 @@ int main(int argc, char **argv)
     for (int i = 6; i < argc; i++)
         efs.push_back(std::max(K, atoi(argv[i])));
     b.port = atoi(argv[1]);
-    b.d = read_dataset(argv[2], argv[3], metric::cosine, strtoull(argv[4], nullptr, 10));
+    b.d = read_dataset(argv[2], argv[3], metric::cosine, strtoull(argv[4], nullptr, 10), false);
     b.clients.resize(CONNECTIONS);
     for (client &c : b.clients)
         c.c = dial(b.port);
