@@ -285,7 +285,7 @@ static int add_vector(struct call *c, const struct add_args *a, const float *x, 
         return rc;
     if (!(c->flags & CALL_REPLAY) && (rc = vec_room(s->index, err)) < 0)
         return rc;
-    rc = planned && vec_addition_for(planned) == s->index ? vec_commit(planned, a->element, a->attr, err)
+    rc = planned && vec_addition_for(planned) == s->index ? vset_commit(s, planned, a->element, a->attr, err)
                                                           : vset_add(s, a->element, x, dim, a->attr, err);
     if (rc < 0) {
         vset_destroy(fresh);
@@ -492,7 +492,7 @@ static void vrem(struct call *c)
     struct vset *s = vset_write(c, key, &failed);
     if (failed)
         return;
-    bool gone = s && !passed_over(c, s) && vec_remove(s->index, call_arg(c, 2));
+    bool gone = s && !passed_over(c, s) && vset_remove(s, call_arg(c, 2));
     reply_bool(c->reply, gone);
     if (!gone)
         return;
@@ -512,7 +512,7 @@ static void vsetattr(struct call *c)
     struct vset *s = vset_write(c, key, &failed);
     if (failed)
         return;
-    int rc = s && !passed_over(c, s) ? vec_set_attr(s->index, call_arg(c, 2), call_arg(c, 3), &err) : 0;
+    int rc = s && !passed_over(c, s) ? vset_set_attr(s, call_arg(c, 2), call_arg(c, 3), &err) : 0;
     if (rc < 0) {
         call_err(c, &err);
         return;

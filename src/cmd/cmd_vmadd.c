@@ -191,7 +191,7 @@ static int commit_some(struct madd *m, struct vset *s, struct err *err)
             int rc = room(m, s, err);
             if (rc == 0)
                 rc = vec_addition_for(k->add[i]) == s->index
-                         ? vec_commit(k->add[i], name_at(m, m->at), none, err)
+                         ? vset_commit(s, k->add[i], name_at(m, m->at), none, err)
                          : vset_add(s, name_at(m, m->at), vector_at(m, m->at), m->dim, none, err);
             if (rc < 0)
                 return rc;

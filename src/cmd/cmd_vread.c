@@ -10,6 +10,7 @@
 #include "cmd/cmd_vsearch.h"
 #include "cmd/families.h"
 #include "cmd/vector_args.h"
+#include "store/vset_optimize.h"
 #include "store/vset_redis.h"
 #include "text/text.h"
 
@@ -87,7 +88,7 @@ static void vinfo(struct call *c)
         return;
     }
     vec_stats(s->index, &st);
-    reply_map(r, 24);
+    reply_map(r, 27);
     reply_field_str(r, "quant-type", vset_quant_name(s));
     reply_field_int(r, "hnsw-m", st.config.m);
     reply_field_int(r, "vector-dim", st.config.dim);
@@ -112,6 +113,9 @@ static void vinfo(struct call *c)
     reply_field_int(r, "reads", (int64_t)st.reads);
     reply_field_int(r, "deleted", (int64_t)st.deleted);
     reply_field_int(r, "checkpoint-lsn", (int64_t)st.lsn);
+    reply_field_int(r, "optimizing", s->optimize != NULL);
+    reply_field_int(r, "optimize-progress", vset_optimize_percent(s));
+    reply_field_int(r, "optimize-last-ms", s->optimize_ms);
 }
 
 /* ---- one element ---- */

@@ -35,6 +35,7 @@ extern const struct cmd_family transactions_family;
 extern const struct cmd_family monitor_family;
 extern const struct cmd_family pubsub_family;
 extern const struct cmd_family vector_family, vector_read_family, vector_search_family, vector_bulk_family;
+extern const struct cmd_family vector_optimize_family;
 extern const struct cmd_family session_family;
 extern const struct cmd_family llm_family;
 extern const struct cmd_family flow_family;

@@ -50,6 +50,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &vector_read_family,
     &vector_search_family,
     &vector_bulk_family,
+    &vector_optimize_family,
     &llm_family,
     &session_family,
     &flow_family,

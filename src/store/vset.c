@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "store/digest.h"
 #include "store/vset_files.h"
+#include "store/vset_optimize.h"
 #include "text/text.h"
 #include "store/vset_redis.h"
 
@@ -64,6 +65,7 @@ void vset_destroy(struct vset *s)
     if (!s)
         return;
     list_del(&s->link);
+    vset_optimize_cancel(s);
     vec_unref(s->index);
     text_unref(s->text);
     projection_unref(s->projection);
@@ -108,9 +110,17 @@ int vset_check_dim(const struct vset *s, uint32_t dim, struct err *err)
     return err_set(err, ERR_GENERIC, "Vector dimension mismatch - got %u but set has %u", dim, need);
 }
 
+/* Every change of an element's goes through here, for a rebuild that may be under way. */
+static void note(struct vset *s, struct slice name)
+{
+    if (s->optimize)
+        vset_optimize_note(s->optimize, name);
+}
+
 int vset_add(struct vset *s, struct slice name, const float *x, uint32_t dim, struct slice attr, struct err *err)
 {
     int rc = vset_check_dim(s, dim, err);
+    note(s, name);
     if (rc < 0 || !s->projection)
         return rc < 0 ? rc : vec_add(s->index, name, x, dim, attr, err);
     uint32_t out = vec_dim(s->index);
@@ -132,6 +142,24 @@ int vset_prepare(struct vset *s, struct vec_addition **out, const float *x, uint
     rc = vec_prepare(out, s->index, short_x, to, err);
     mem_free(short_x);
     return rc;
+}
+
+int vset_commit(struct vset *s, struct vec_addition *a, struct slice name, struct slice attr, struct err *err)
+{
+    note(s, name);
+    return vec_commit(a, name, attr, err);
+}
+
+bool vset_remove(struct vset *s, struct slice name)
+{
+    note(s, name);
+    return vec_remove(s->index, name);
+}
+
+int vset_set_attr(struct vset *s, struct slice name, struct slice attr, struct err *err)
+{
+    note(s, name);
+    return vec_set_attr(s->index, name, attr, err);
 }
 
 const char *vset_quant_name(const struct vset *s)
@@ -322,6 +350,7 @@ static void ops_digest(const struct obj *o, uint8_t sha[20])
 
 static void ops_unlinked(struct obj *o)
 {
+    vset_optimize_cancel(vset_of(o));
     vset_file_drop(vset_of(o));
 }
 

@@ -28,9 +28,10 @@
 #define VSET_LANGUAGE  "english"
 
 struct text_index;
+struct vset_optimize;
 
 struct vset {
-    struct vec_index *index;
+    struct vec_index *index;       /* VOPTIMIZE may put another in its place between two turns of the loop */
     struct projection *projection; /* NULL: vectors are kept as they come */
     char *model;                   /* embedding model for TEXT; NULL: builtin/hash */
     uint64_t id;                   /* of this process alone: VINFO's vset-uid */
@@ -43,6 +44,8 @@ struct vset {
     struct text_index *text;       /* NULL until it is asked for */
     uint32_t text_cursor;          /* while it is being made */
     bool text_whole;
+    struct vset_optimize *optimize; /* NULL: none under way */
+    int64_t optimize_ms;            /* how long the last one took; 0: none yet */
 };
 
 void vset_boot(void); /* registers the type `vectorset` and the settings */
@@ -67,6 +70,10 @@ int vset_check_dim(const struct vset *s, uint32_t dim, struct err *err);
 /* vec_prepare and vec_add of a vector as it came: it is checked, and projected where the set has a projection. */
 int vset_prepare(struct vset *s, struct vec_addition **out, const float *x, uint32_t dim, struct err *err);
 int vset_add(struct vset *s, struct slice name, const float *x, uint32_t dim, struct slice attr, struct err *err);
+/* vec_commit, vec_remove, vec_set_attr. */
+int vset_commit(struct vset *s, struct vec_addition *a, struct slice name, struct slice attr, struct err *err);
+bool vset_remove(struct vset *s, struct slice name);
+int vset_set_attr(struct vset *s, struct slice name, struct slice attr, struct err *err);
 /* The name of how its vectors are kept, in Redis's words: f32, int8, bin; ours beside them. */
 const char *vset_quant_name(const struct vset *s);
 /* In a replay: is the effect at lsn in the file already? */

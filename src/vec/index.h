@@ -249,6 +249,12 @@ void vec_reclaim(struct vec_index *v, int most); /* moves what no reader can see
 struct coded;
 int vec_add_node(struct vec_index *v, struct slice name, uint32_t hash, const struct coded *c, struct slice attr,
                  int level, uint32_t *node, struct err *err);
+void vec_set_state(struct vec_index *v, uint32_t node, uint32_t state); /* a release store */
+void vec_remember(struct vec_index *v, uint32_t node);                  /* it is the last that was linked */
+/* vec_add of a vector that is coded already; plan NULL: links are looked for now. */
+struct hnsw_plan;
+int vec_put(struct vec_index *v, struct slice name, const struct coded *c, struct slice attr,
+            const struct hnsw_plan *plan, struct err *err);
 
 /* Limbo marks. */
 void limbo_push(struct limbo *l, uint64_t mark, uint32_t count);

@@ -163,7 +163,7 @@ static void set_meta_next(struct vec_index *v, uint32_t node, uint32_t next)
     m->next = next;
 }
 
-static void set_state(struct vec_index *v, uint32_t node, uint32_t state)
+void vec_set_state(struct vec_index *v, uint32_t node, uint32_t state)
 {
     struct row *r = vec_row(v, node);
     space_touch(&v->space, AREA_ROWS, node, r, sizeof *r);
@@ -384,7 +384,7 @@ static void count_add(_Atomic uint64_t *c, int64_t by)
 /* Out of the graph, dead for whoever stands on it, and to be reused when nobody does. */
 static void leave(struct vec_index *v, uint32_t node)
 {
-    set_state(v, node, (vec_state(v, node) & ~0xffu) | NODE_DEAD);
+    vec_set_state(v, node, (vec_state(v, node) & ~0xffu) | NODE_DEAD);
     if (v->h.kind == VEC_HNSW)
         hnsw_remove(v, node);
     vec_node_retire(v, node);
@@ -414,7 +414,7 @@ static bool same_vector(const struct vec_index *v, uint32_t node, const struct c
     return code_same(&has, c, v);
 }
 
-static void remember(struct vec_index *v, uint32_t node)
+void vec_remember(struct vec_index *v, uint32_t node)
 {
     uint64_t uid = vec_meta(v, node)->uid;
     v->recent[uid % RECENT].uid = uid;
@@ -423,8 +423,8 @@ static void remember(struct vec_index *v, uint32_t node)
 }
 
 /* The new node enters before the old one leaves, so that the element can be found at every moment. */
-static int put(struct vec_index *v, struct slice name, const struct coded *c, struct slice attr,
-               const struct hnsw_plan *plan, struct err *err)
+int vec_put(struct vec_index *v, struct slice name, const struct coded *c, struct slice attr,
+            const struct hnsw_plan *plan, struct err *err)
 {
     uint32_t hash = names_hash(v, name), old = names_find(v, name, hash), node = 0;
     if (old && same_vector(v, old, c))
@@ -438,8 +438,8 @@ static int put(struct vec_index *v, struct slice name, const struct coded *c, st
     if (rc < 0)
         return rc;
     if (old)
-        set_state(v, old, (vec_state(v, old) & ~0xffu) | NODE_LEAVING);
-    set_state(v, node, NODE_LIVE | (uint32_t)level << 8);
+        vec_set_state(v, old, (vec_state(v, old) & ~0xffu) | NODE_LEAVING);
+    vec_set_state(v, node, NODE_LIVE | (uint32_t)level << 8);
     v->h.with_attr += attr.len > 0;
     if (old)
         names_replace(v, old, node);
@@ -449,7 +449,7 @@ static int put(struct vec_index *v, struct slice name, const struct coded *c, st
         hnsw_insert_planned(v, node, old, plan);
     else if (v->h.kind == VEC_HNSW)
         hnsw_insert(v, node, old);
-    remember(v, node);
+    vec_remember(v, node);
     if (!old) {
         count_add(&v->count, 1);
         bin_settle(v);
@@ -469,7 +469,7 @@ int vec_add(struct vec_index *v, struct slice name, const float *x, uint32_t dim
     struct coded c;
     void *room = mem_alloc(v->code_bytes + v->rest_bytes);
     code_encode(v, x, &c, room);
-    rc = put(v, name, &c, attr, NULL, err);
+    rc = vec_put(v, name, &c, attr, NULL, err);
     mem_free(room);
     if (rc >= 0 && vec_damaged(v))
         return vec_check(v, err);
@@ -516,7 +516,7 @@ int vec_commit(struct vec_addition *a, struct slice name, struct slice attr, str
     if (rc < 0)
         return rc;
     vec_reclaim(v, RECLAIM_STEP);
-    rc = put(v, name, &a->c, attr, a->plan.links ? &a->plan : NULL, err);
+    rc = vec_put(v, name, &a->c, attr, a->plan.links ? &a->plan : NULL, err);
     if (rc >= 0 && vec_damaged(v))
         return vec_check(v, err);
     return rc;
