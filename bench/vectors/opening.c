@@ -80,11 +80,16 @@ static void build(const char *path, uint32_t n)
     free(centres);
 }
 
-static void forget(const char *path)
+/* All of the file into the system's cache, or out of it. */
+static void cache(const char *path, bool in)
 {
+    static char room[1 << 20];
     int fd = open(path, O_RDONLY);
     fsync(fd);
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    if (!in)
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    while (in && read(fd, room, sizeof room) > 0)
+        ;
     close(fd);
 }
 
@@ -96,8 +101,7 @@ static void measure(const char *path, bool cold, struct rng *r)
     float *x = malloc(dim * sizeof *x);
     for (uint32_t i = 0; i < dim; i++)
         x[i] = (float)rng_double(r);
-    if (cold)
-        forget(path);
+    cache(path, !cold);
     int64_t began = clock_mono_us();
     if (vec_open(&v, path, &err) < 0) {
         fprintf(stderr, "%s\n", err.msg);

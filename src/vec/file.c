@@ -13,6 +13,8 @@
 #include "vec/checkpoint.h"
 #include "vec/rest.h"
 
+#define COLD_SEARCHES 1000 /* after which what searches touch has mostly been touched */
+
 /* ---- headers ---- */
 
 void header_fill(struct vec_index *v, struct vec_header *h)
@@ -218,6 +220,7 @@ static int map_index(struct vec_index **out, int fd, struct err *err)
         return rc;
     }
     take_header(v, &h);
+    atomic_store_explicit(&v->cold, COLD_SEARCHES, memory_order_relaxed);
     bin_restore(v);
     *out = v;
     return 0;

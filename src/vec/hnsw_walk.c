@@ -111,6 +111,8 @@ static void fresh_links(const struct vec_index *v, struct searcher *s, const str
         f->node[f->n] = n;
         f->code[f->n++] = code;
     }
+    for (uint32_t i = 0; s->cold && i < f->n; i++)
+        space_fetch(&v->space.area[AREA_ROWS], f->node[i]);
 }
 
 static void judge_fresh(const struct vec_index *v, struct searcher *s, const struct probe *from, struct fresh *f)

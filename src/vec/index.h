@@ -175,6 +175,7 @@ struct vec_index {
     int dw_fd;       /* the double-write file; -1 in memory */
     bool dw_pending; /* the last checkpoint failed after its commit: the double-write file holds what the file should */
     int read_fd;     /* the file once more, for rest.h; -1: AREA_REST is mapped */
+    _Atomic int cold;              /* searches still to come for which the file's pages may not be in memory */
     _Atomic uint64_t reads;        /* made by it */
     struct checkpoint *checkpoint; /* under way */
     bool (*gate)(uint64_t lsn);    /* may a checkpoint with this lsn become the file's? NULL: always */

@@ -5,8 +5,9 @@
 #include "vec/bin.h"
 #include "vec/rest.h"
 
-#define SOME      256
-#define ROW_AHEAD 256 /* bytes of a row asked for */
+#define SOME       256
+#define ROW_AHEAD  256  /* bytes of a row asked for */
+#define FILE_AHEAD 1024 /* rows whose pages are asked for, where the index is on a file */
 
 /* Candidates whose vectors are read together. */
 struct some {
@@ -70,6 +71,8 @@ void scan(const struct vec_index *v, struct searcher *s, const struct vec_query 
     for (uint32_t first = 0; first < top && !s->failed; first += 64) {
         if (first % 4096 == 0 && scan_cancelled(q))
             return;
+        if (!m && first % FILE_AHEAD == 0)
+            space_fetch_many(&v->space, AREA_ROWS, first, 2 * FILE_AHEAD);
         uint64_t may = candidates(m, first, top);
         if (may != UINT64_MAX)
             fetch(v, first, may);

@@ -127,11 +127,15 @@ static uint32_t settle(const struct vec_index *v, const struct vec_query *q, str
 }
 
 /* Two passes: how long the texts are, then copies of them in one piece. */
-static int copy_out(const struct vec_index *v, const struct vec_query *q, const struct cand *c, uint32_t n,
+static int copy_out(const struct vec_index *v, const struct vec_query *q, const struct cand *c, uint32_t n, bool cold,
                     struct vec_result *r, struct err *err)
 {
     struct vec_hit *hits = mem_try((n + 1) * sizeof *hits);
     size_t bytes = 0;
+    for (uint32_t i = 0; cold && i < n; i++)
+        space_fetch(&v->space.area[AREA_META], c[i].node);
+    for (uint32_t i = 0; cold && i < n; i++)
+        space_fetch(&v->space.area[AREA_HEAP], vec_meta(v, c[i].node)->name);
     for (uint32_t i = 0; hits && i < n; i++) {
         const struct meta *m = vec_meta(v, c[i].node);
         uint64_t attr = q->with_attr ? atomic_load_explicit(&m->attr, memory_order_acquire) : 0;
@@ -161,6 +165,14 @@ static int copy_out(const struct vec_index *v, const struct vec_query *q, const 
     return 0;
 }
 
+/* Is this one of the first searches since the index was opened? */
+static bool is_cold(const struct vec_index *v)
+{
+    struct vec_index *w = (struct vec_index *)v;
+    return atomic_load_explicit(&w->cold, memory_order_relaxed) > 0 &&
+           atomic_fetch_sub_explicit(&w->cold, 1, memory_order_relaxed) > 0;
+}
+
 int vec_search(const struct vec_index *v, const struct vec_query *q, struct vec_result *r, struct err *err)
 {
     *r = (struct vec_result){0};
@@ -169,6 +181,7 @@ int vec_search(const struct vec_index *v, const struct vec_query *q, struct vec_
         return rc;
     int ticket = epoch_begin();
     struct searcher *s = searcher_get(vec_top(v));
+    s->cold = is_cold(v);
     gather(v, s, q);
     uint32_t n = settle(v, q, s->best.a, s->best.n);
     if (scan_cancelled(q))
@@ -178,7 +191,7 @@ int vec_search(const struct vec_index *v, const struct vec_query *q, struct vec_
     else
         rc = vec_check(v, err);
     if (rc == 0)
-        rc = copy_out(v, q, s->best.a, n, r, err);
+        rc = copy_out(v, q, s->best.a, n, s->cold, r, err);
     epoch_end(ticket);
     r->distances = s->distances;
     return rc;

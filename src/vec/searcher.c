@@ -139,6 +139,7 @@ struct searcher *searcher_get(uint32_t top)
     s->touched_n = 0;
     s->distances = 0;
     s->failed = 0;
+    s->cold = false;
     return s;
 }
 

@@ -86,6 +86,7 @@ struct searcher {
     struct buf text; /* unescaped attribute texts */
     void *rest;      /* copies of AREA_REST */
     size_t rest_cap;
+    bool cold;  /* the index was opened a short while ago: pages are asked for before they are touched */
     int failed; /* 0, or why the file could not be read */
     uint64_t distances;
 };

@@ -106,6 +106,8 @@ static int map_chunk(struct space *s, struct area *a, int k, struct err *err)
         if (a == &s->area[AREA_REST])
             a->held[k] = mem_zero(words * 8);
     }
+    if (s->fd >= 0 && s->random) /* else each first touch reads 128 KiB around it, and waits for them */
+        madvise(p, bytes, MADV_RANDOM);
     a->bytes[k] = bytes;
     atomic_store_explicit(&a->bias[k], (uintptr_t)p - space_first(a, k) * a->unit, memory_order_relaxed);
     return 0;
@@ -294,6 +296,25 @@ bool space_on_file(const struct area *a, uint64_t u, uint64_t *off)
             return false;
     *off = a->d.extent[k] + at;
     return true;
+}
+
+void space_fetch(const struct area *a, uint64_t u)
+{
+    int k = space_chunk(a, u);
+    if (k >= SPACE_CHUNKS || !atomic_load_explicit(&a->bias[k], memory_order_relaxed))
+        return;
+    uintptr_t p = (uintptr_t)space_at(a, u), page = p & ~(uintptr_t)(SPACE_PAGE - 1);
+    madvise((void *)page, p + a->unit - page, MADV_WILLNEED);
+}
+
+void space_fetch_many(const struct space *s, enum area_id id, uint64_t u, uint64_t n)
+{
+    const struct area *a = &s->area[id];
+    int k = space_chunk(a, u);
+    uint64_t left = space_first(a, k) + space_units(a, k) - u;
+    uintptr_t p = (uintptr_t)space_at(a, u), page = p & ~(uintptr_t)(SPACE_PAGE - 1);
+    if (s->fd >= 0)
+        madvise((void *)page, p + (n < left ? n : left) * a->unit - page, MADV_WILLNEED);
 }
 
 static void trim_chunk(struct area *a, int k)

@@ -62,6 +62,7 @@ struct space {
     uint64_t file_size;
     uint64_t dirty_pages, frozen_pages;
     bool freezing;
+    bool random; /* units are met in no order: the system need not read ahead. Set before the first is mapped */
     struct area area[AREA_COUNT];
 };
 
@@ -111,6 +112,10 @@ static inline void space_touch(struct space *s, enum area_id id, uint64_t u, con
 bool space_on_file(const struct area *a, uint64_t u, uint64_t *off);
 /* Pages of AREA_REST that the file has leave the process; who looks at them meets them again. */
 void space_trim(struct space *s);
+/* Starts to read the pages of a unit from the file, without waiting. A number that points nowhere is let be. Any. */
+void space_fetch(const struct area *a, uint64_t u);
+/* The same for n units from u on, as far as they lie in its chunk. Nothing in memory. */
+void space_fetch_many(const struct space *s, enum area_id id, uint64_t u, uint64_t n);
 /* Bytes in memory without what can be trimmed: all of every other area that is in use, and of AREA_REST what the file
  * does not have. */
 uint64_t space_resident(const struct space *s);

@@ -77,6 +77,7 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
         [AREA_REST] = v->rest_bytes ? v->rest_bytes : 1,
     };
     space_init(&v->space, fd, file_size, unit);
+    v->space.random = c->kind == VEC_HNSW;
     return v;
 }
 
