@@ -13,7 +13,7 @@
 static double test_cost(const struct matcher *m, bool in_order)
 {
     if (m->terms.n)
-        return in_order ? 1.5 : 8;
+        return in_order ? 1.5 : 25;
     return m->n ? 60 : 250;
 }
 

@@ -67,7 +67,7 @@ static void plans(void **state)
     assert_int_equal(way(".u < 0", 100, 0), PLAN_SCAN);
     assert_int_equal(way(".g == 'g7'", 100, 0.02), PLAN_SCAN);
     if (N >= 20000) /* where a scan is not nearly free */
-        assert_int_equal(way(".u < 50", 10, 0.05), PLAN_HOP);
+        assert_int_equal(way(".u < 50", 4, 0.05), PLAN_HOP);
 }
 
 static double recall(const char *expr, uint32_t k)
