@@ -101,7 +101,8 @@ bool vec_save(const struct vec_index *v, struct buf *to)
 {
     if (vec_damaged(v))
         return false;
-    uint32_t top = vec_top(v), *number = mem_zero((size_t)top * sizeof *number), count = 0;
+    uint32_t top = vec_top(v), count = 0;
+    uint32_t *number = mem_zero(((size_t)top + 1) * sizeof *number); /* node 0 is there in an empty set, too: the entry */
     for (uint32_t n = 1; n < top; n++)
         if (vec_alive(v, n))
             number[n] = ++count;
