@@ -106,24 +106,20 @@ static uint32_t dot_bits_c(const uint64_t *code, const uint64_t *planes, size_t 
     return sum;
 }
 
-static void scan_c(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t groups)
+SIMD_RACES static void scan_c(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t bytes)
 {
-    memset(to, 0, 32 * sizeof *to);
-    for (size_t g = 0; g < groups; g++, block += 16, tables += 16)
-        for (int j = 0; j < 16; j++) {
-            to[j] += tables[block[j] & 15];
-            to[j + 16] += tables[block[j] >> 4];
-        }
+    for (int j = 0; j < 32; j++)
+        to[j] = 0;
+    for (size_t i = 0; i < bytes; i++, block += 32, tables += 32)
+        for (int j = 0; j < 32; j++)
+            to[j] += (uint32_t)tables[block[j] & 15] + tables[16 + (block[j] >> 4)];
 }
 
-void simd_pack(uint8_t *block, int at, const uint64_t *code, size_t groups)
+void simd_pack(uint8_t *block, int at, const void *code, size_t bytes)
 {
-    uint8_t *to = block + at % 16;
-    int shift = at < 16 ? 0 : 4;
-    for (size_t g = 0; g < groups; g++) {
-        unsigned nibble = code[g / 16] >> (g % 16 * 4) & 15;
-        to[g * 16] = (uint8_t)((to[g * 16] & (0xf0 >> shift)) | nibble << shift);
-    }
+    const uint8_t *from = code;
+    for (size_t i = 0; i < bytes; i++)
+        block[i * 32 + (size_t)at] = from[i];
 }
 
 static const struct simd_codes plain = {"c",          half_from_c,   half_to_c,  dot_f16_c, l2sq_f16_c,

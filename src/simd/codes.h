@@ -22,19 +22,22 @@ struct simd_codes {
     /* Sum over p of 2^p * popcount(code & plane p): the product of a 0/1 vector and one of nplanes-bit numbers. Plane p
      * is planes[p * words ...]. At most 65,536 / 64 words and 8 planes, so that it fits. */
     uint32_t (*dot_bits)(const uint64_t *code, const uint64_t *planes, size_t words, int nplanes);
-    /* to[j] = sum over g of tables[16 * g + n], n being nibble g of code j of a block of simd_pack. At most 16,384
-     * groups. */
-    void (*scan)(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t groups);
+    /* to[j] = sum over the bytes i of code j of tables[32 * i + low nibble] + tables[32 * i + 16 + high nibble], for
+     * the 32 codes of a block of simd_pack. At most 8,192 bytes. */
+    void (*scan)(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t bytes);
 };
+
+/* What a scan reads may be written meanwhile, see simd_pack. */
+#define SIMD_RACES __attribute__((no_sanitize("thread")))
 
 extern struct simd_codes simd_codes; /* the level in use */
 
 int simd_codes_levels(void); /* how many this machine can run; level 0 is plain C, the last the best */
 const struct simd_codes *simd_codes_level(int i);
 
-/* A block: for every group of four bits 16 bytes; byte j has the group's nibble of code j in its low half and of code
- * j + 16 in its high half. simd_pack puts code number `at` (0..31) in its place, the others stay; nibble g is bits 4g..
- * of the code, lowest first. */
-void simd_pack(uint8_t *block, int at, const uint64_t *code, size_t groups);
+/* A block: byte 0 of all codes, byte 1 of all, and so on, so that a code has its bytes to itself. simd_pack puts code
+ * number `at` (0..31) in its place, the others are not touched. Scanning a block while another thread packs is allowed:
+ * only the sum of the code being packed is then worth nothing. */
+void simd_pack(uint8_t *block, int at, const void *code, size_t bytes);
 
 #endif

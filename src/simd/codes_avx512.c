@@ -1,4 +1,4 @@
-/* AVX-512: 16 halves a step, eight words of a code, four groups of 32 packed codes; tails are masked. */
+/* AVX-512: 16 halves a step, eight words of a code, two bytes of 32 packed codes; tails are masked. */
 #include "simd/codes.h"
 #include "simd/levels.h"
 
@@ -158,46 +158,43 @@ static inline void add_bytes(struct sums *s, __m512i bytes)
     s->odd = _mm512_add_epi16(s->odd, _mm512_srli_epi16(bytes, 8));
 }
 
-static inline __m128i quarters(__m512i v) /* the sum of the four */
-{
-    __m256i h = _mm256_add_epi16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
-    return _mm_add_epi16(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
-}
-
-/* The four quarters of the register are four groups of the same 16 codes. */
+/* Sixteen codes in a quarter of the register, the third and fourth quarters are the same codes as the first and second.
+ */
 static inline void flush(uint32_t *to, struct sums *s)
 {
-    __m128i e = quarters(_mm512_sub_epi16(s->all, _mm512_slli_epi16(s->odd, 8))), o = quarters(s->odd);
-    __m256i both = _mm256_set_m128i(_mm_unpackhi_epi16(e, o), _mm_unpacklo_epi16(e, o));
-    _mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), _mm512_cvtepu16_epi32(both)));
+    __m512i even = _mm512_sub_epi16(s->all, _mm512_slli_epi16(s->odd, 8));
+    __m256i e = _mm256_add_epi16(_mm512_castsi512_si256(even), _mm512_extracti64x4_epi64(even, 1));
+    __m256i o = _mm256_add_epi16(_mm512_castsi512_si256(s->odd), _mm512_extracti64x4_epi64(s->odd, 1));
+    __m256i low = _mm256_unpacklo_epi16(e, o), high = _mm256_unpackhi_epi16(e, o);
+    __m512i first = _mm512_cvtepu16_epi32(_mm256_permute2x128_si256(low, high, 0x20));
+    __m512i second = _mm512_cvtepu16_epi32(_mm256_permute2x128_si256(low, high, 0x31));
+    _mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), first));
+    _mm512_storeu_si512(to + 16, _mm512_add_epi32(_mm512_loadu_si512(to + 16), second));
     s->all = s->odd = _mm512_setzero_si512();
 }
 
-static inline void look_up(struct sums *low, struct sums *high, __m512i codes, __m512i table)
+/* Two bytes of every code; their four tables. */
+static inline void look_up(struct sums *s, __m512i codes, __m512i tables)
 {
     const __m512i nibble = _mm512_set1_epi8(15);
-    add_bytes(low, _mm512_shuffle_epi8(table, _mm512_and_si512(codes, nibble)));
-    add_bytes(high, _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(codes, 4), nibble)));
+    __m512i low = _mm512_shuffle_i64x2(tables, tables, 0xa0), high = _mm512_shuffle_i64x2(tables, tables, 0xf5);
+    add_bytes(s, _mm512_shuffle_epi8(low, _mm512_and_si512(codes, nibble)));
+    add_bytes(s, _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(codes, 4), nibble)));
 }
 
-static void scan_avx512(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t groups)
+SIMD_RACES static void scan_avx512(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t bytes)
 {
+    struct sums s = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     memset(to, 0, 32 * sizeof *to);
-    struct sums low = {_mm512_setzero_si512(), _mm512_setzero_si512()}, high = low;
-    size_t g = 0;
-    for (; g + 4 <= groups; g += 4) {
-        look_up(&low, &high, _mm512_loadu_si512(block + g * 16), _mm512_loadu_si512(tables + g * 16));
-        if (g % 256 == 252) { /* 256 groups of at most 255 are what 16 bits hold */
-            flush(to, &low);
-            flush(to + 16, &high);
-        }
+    size_t i = 0;
+    for (; i + 2 <= bytes; i += 2) {
+        look_up(&s, _mm512_loadu_si512(block + i * 32), _mm512_loadu_si512(tables + i * 32));
+        if (i % 128 == 126) /* 256 look-ups of at most 255 are what 16 bits hold */
+            flush(to, &s);
     }
-    if (g < groups) {
-        __mmask8 m = (__mmask8)((1u << (groups - g) * 2) - 1);
-        look_up(&low, &high, _mm512_maskz_loadu_epi64(m, block + g * 16), _mm512_maskz_loadu_epi64(m, tables + g * 16));
-    }
-    flush(to, &low);
-    flush(to + 16, &high);
+    if (i < bytes)
+        look_up(&s, _mm512_maskz_loadu_epi64(15, block + i * 32), _mm512_maskz_loadu_epi64(15, tables + i * 32));
+    flush(to, &s);
 }
 
 const struct simd_codes simd_codes_avx512 = {"avx512",           half_from_avx512, half_to_avx512,

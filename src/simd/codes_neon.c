@@ -1,4 +1,4 @@
-/* NEON: eight halves a step, two words of a code (cnt), one group of 32 packed codes (tbl); scalar tails. */
+/* NEON: eight halves a step, two words of a code (cnt), a byte of 32 packed codes (tbl); scalar tails. */
 #include "simd/codes.h"
 #include "simd/levels.h"
 
@@ -126,19 +126,23 @@ static inline void flush(uint32_t *to, uint16x8_t *s)
     *s = vdupq_n_u16(0);
 }
 
-static void scan_neon(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t groups)
+static inline uint8x16_t look_up(const uint8_t *tables, uint8x16_t codes, uint8x16_t *high)
+{
+    *high = vqtbl1q_u8(vld1q_u8(tables + 16), vshrq_n_u8(codes, 4));
+    return vqtbl1q_u8(vld1q_u8(tables), vandq_u8(codes, vdupq_n_u8(15)));
+}
+
+SIMD_RACES static void scan_neon(uint32_t to[32], const uint8_t *block, const uint8_t *tables, size_t bytes)
 {
     memset(to, 0, 32 * sizeof *to);
     uint16x8_t s[4] = {vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0)};
-    for (size_t g = 0; g < groups; g++) {
-        uint8x16_t codes = vld1q_u8(block + g * 16), table = vld1q_u8(tables + g * 16);
-        uint8x16_t low = vqtbl1q_u8(table, vandq_u8(codes, vdupq_n_u8(15)));
-        uint8x16_t high = vqtbl1q_u8(table, vshrq_n_u8(codes, 4));
-        s[0] = vaddw_u8(s[0], vget_low_u8(low));
-        s[1] = vaddw_u8(s[1], vget_high_u8(low));
-        s[2] = vaddw_u8(s[2], vget_low_u8(high));
-        s[3] = vaddw_u8(s[3], vget_high_u8(high));
-        if (g % 256 == 255 || g + 1 == groups) /* 256 groups of at most 255 are what 16 bits hold */
+    for (size_t i = 0; i < bytes; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            uint8x16_t high, low = look_up(tables + i * 32, vld1q_u8(block + i * 32 + k * 16), &high);
+            s[2 * k] = vaddw_u8(vaddw_u8(s[2 * k], vget_low_u8(low)), vget_low_u8(high));
+            s[2 * k + 1] = vaddw_u8(vaddw_u8(s[2 * k + 1], vget_high_u8(low)), vget_high_u8(high));
+        }
+        if (i % 128 == 127 || i + 1 == bytes) /* 256 look-ups of at most 255 are what 16 bits hold */
             for (int k = 0; k < 4; k++)
                 flush(to + 8 * k, &s[k]);
     }

@@ -191,9 +191,13 @@ float bin_near(const struct vec_index *v, const struct rabitq_query *q, const st
     return code_order(v, order(v, q, &b->f, product_of(v, q, b)));
 }
 
+/* The product that a node at distance d would have. If it had more than that, being nearer, the estimate would have
+ * come out at least CERTAIN deviations below it: a deviation is the smaller the larger the product is. */
 bool bin_excludes(const struct vec_index *v, const struct rabitq_query *q, uint32_t node, float d)
 {
     const struct bin *b = bin_of(vec_row(v, node));
-    double most = product_of(v, q, b) + CERTAIN * rabitq_error(q, &b->f);
-    return code_order(v, order(v, q, &b->f, most)) > d;
+    double unit = v->h.metric == VEC_COSINE, at_zero = order(v, q, &b->f, 0), far = (double)d - unit;
+    double need = v->h.metric == VEC_L2 ? (at_zero - far) / 2 : at_zero - far;
+    double slack = 1e-5 * (fabs(at_zero) + fabs(far) + q->norm * q->norm);
+    return product_of(v, q, b) + CERTAIN * rabitq_error(q, &b->f, need > 0 ? need : 0) + slack < need;
 }

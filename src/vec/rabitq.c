@@ -175,7 +175,7 @@ void rabitq_query(const struct rabitq *r, struct rabitq_query *q, const float *x
     *q = (struct rabitq_query){.planes = planes, .bits = r->bits, .per_bit = 1 / sqrt(r->bits)};
     q->norm = turn(r, x, centre, room, &q->own);
     q->cross = cut(r, q, room, planes);
-    q->spread = q->norm * q->norm / (r->bits - 1);
+    q->spread = 1.0 / (r->bits - 1);
     q->cut = q->step * q->step / 12; /* rounding errors are spread evenly over a step */
 }
 

@@ -42,7 +42,7 @@ struct rabitq_query {
     double norm, own, cross; /* |q - c|, |q|^2, the sum of all coordinates' numbers */
     double lo, step;         /* coordinate i is lo + step * number */
     double bits, per_bit;    /* D, 1 / sqrt(D) */
-    double spread, cut;      /* parts of the error: of the code, of the 4 bits */
+    double spread, cut;      /* 1 / (D - 1); the variance that comes from the 4 bits */
 };
 
 void rabitq_init(struct rabitq *r, uint32_t dim, uint64_t seed); /* dim 1..65536; the same seed, the same rotation */
@@ -56,8 +56,8 @@ void rabitq_encode(const struct rabitq *r, const float *x, const float *centre, 
 /* `planes` gets RABITQ_BITS * r->words and is borrowed by q. */
 void rabitq_query(const struct rabitq *r, struct rabitq_query *q, const float *x, const float *centre, uint64_t *planes,
                   float *room);
-/* Tables for simd_codes.scan: 16 bytes for each four bits, r->words * 256 in all. The scan then gives the same sums as
- * dot_bits. */
+/* Tables for simd_codes.scan: 16 bytes for each four bits, two of them for a byte of a code, r->words * 256 in all. The
+ * scan then gives the same sums as dot_bits. */
 void rabitq_tables(const struct rabitq *r, const struct rabitq_query *q, uint8_t *tables);
 
 /* The estimate of <o - c, q - c> from the sum that dot_bits or a scan gave. */
@@ -77,12 +77,18 @@ static inline double rabitq_inner(const struct rabitq_query *q, const struct rab
 {
     return ((double)f->own - (double)f->norm * (double)f->norm + q->own - q->norm * q->norm) / 2 + product;
 }
-/* One standard deviation, at most, of the product. It is off by more than e of these with odds of about 2 exp(-e^2 /
- * 2); the paper takes e = 1.9. Of |o - q|^2 the error is twice that. */
-static inline double rabitq_error(const struct rabitq_query *q, const struct rabitq_factors *f)
+/* One standard deviation of the estimate of a product that truly is `product`: what of the query lies along o' is
+ * estimated without error, the rest, sqrt(|q - c|^2 - <o', q - c>^2), is not. With product 0 it is the most there can
+ * be. The estimate is off by more than e of these with odds of about 2 exp(-e^2 / 2); the paper takes e = 1.9. Of
+ * |o - q|^2 the error is twice that. A part of |q - c|^2 counts in any case, because the errors of the 4 bits are not
+ * independent of each other when there are few dimensions. */
+#define RABITQ_LEAST 8
+static inline double rabitq_error(const struct rabitq_query *q, const struct rabitq_factors *f, double product)
 {
-    double dot = (double)f->dot;
-    return (double)f->norm / dot * sqrt((1 - dot * dot) * q->spread + q->cut);
+    double dot = (double)f->dot, norm = (double)f->norm, along = norm > 0 ? product / norm : 0;
+    double all = q->norm * q->norm, across = all - along * along;
+    across = across > all / RABITQ_LEAST ? across : all / RABITQ_LEAST;
+    return norm / dot * sqrt((1 - dot * dot) * across * q->spread + q->cut);
 }
 
 #endif

@@ -31,13 +31,10 @@ static int check_query(const struct vec_index *v, const struct vec_query *q, str
 }
 
 /* A walk judges by codes. The first of what it found are judged again by all that is known of them; an error of a code
- * is far smaller than what lies between the k-th and the last of these. Bits are so coarse that all are judged again.
- */
+ * is far smaller than what lies between the k-th and the last of these. */
 static void rank_again(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p)
 {
     uint64_t enough = p->bits ? UINT64_MAX : 2 * (uint64_t)q->k + 16;
-    if (code_is_exact(v))
-        return;
     s->best.n = s->best.n < enough ? s->best.n : (uint32_t)enough;
     if (rest_is_read(v))
         rest_judge(v, s, p, s->best.a, s->best.n);
@@ -54,6 +51,20 @@ static uint32_t most_judged(const struct vec_index *v, const struct vec_query *q
     uint64_t given = q->filter_ef ? q->filter_ef : (uint64_t)q->k * 100, part = vec_count(v) / 4;
     uint64_t most = q->walk_only || given > part ? given : part;
     return most > UINT32_MAX ? UINT32_MAX : (uint32_t)most;
+}
+
+/* Bits are so coarse that all are judged again, nearest first, but for those that they rule out. */
+static void rank_bits(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p)
+{
+    uint32_t n = s->best.n;
+    struct cand *all = mem_alloc((n + 1) * sizeof *all);
+    memcpy(all, s->best.a, n * sizeof *all);
+    s->best.n = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->best.n < q->k || !bin_excludes(v, p->bits, all[i].node, s->best.a[0].d))
+            queue_keep(&s->best, (struct cand){code_exact(v, p, all[i].node), all[i].node}, q->k);
+    queue_sort(&s->best);
+    mem_free(all);
 }
 
 static void walk(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
@@ -75,7 +86,9 @@ static void walk(const struct vec_index *v, struct searcher *s, const struct vec
     bool few = s->best.n < q->k || (!sure && s->best.n / 2 < q->k);
     if (m && few && !q->walk_only)
         scan(v, s, q, p, m);
-    else
+    else if (p->bits && !rest_is_read(v))
+        rank_bits(v, s, q, p);
+    else if (!code_is_exact(v))
         rank_again(v, s, q, p);
 }
 
