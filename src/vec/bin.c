@@ -9,7 +9,6 @@
 #define SAMPLE_MOST  1000 /* elements whose mean is the centre: no walk is made among fewer */
 #define SAMPLE_LEAST 16
 #define SAMPLE_WORK  (1 << 20) /* components encoded at once when the centre is found */
-#define CERTAIN      5.5       /* standard deviations of the estimate: 2 exp(-5.5^2 / 2) is 5e-7 */
 
 /* ---- encoding ---- */
 
@@ -39,10 +38,12 @@ void bin_put(struct vec_index *v, uint32_t node)
     struct row *r = vec_row(v, node);
     struct bin *b = (struct bin *)(void *)(r + 1);
     struct coded c;
-    if (b->f.dot > 0)
-        return;
-    code_get(v, node, &c);
-    bin_encode(v, &c, b);
+    if (!(b->f.dot > 0)) {
+        code_get(v, node, &c);
+        bin_encode(v, &c, b);
+    }
+    if (node && bin_in_blocks(v) && centre_of(v))
+        bin_pack(v, node);
 }
 
 bool bin_sound(const struct vec_index *v, const void *code)
@@ -77,6 +78,8 @@ static void publish(struct vec_index *v)
         space_touch(&v->space, AREA_ROWS, n, r, v->space.area[AREA_ROWS].unit);
         code_get(v, n, &c);
         encode_with(v, &c, centre, r + 1);
+        if (bin_in_blocks(v))
+            bin_pack(v, n);
     }
     atomic_store_explicit(&v->centre, centre, memory_order_release);
 }
@@ -192,12 +195,12 @@ float bin_near(const struct vec_index *v, const struct rabitq_query *q, const st
 }
 
 /* The product that a node at distance d would have. If it had more than that, being nearer, the estimate would have
- * come out at least CERTAIN deviations below it: a deviation is the smaller the larger the product is. */
+ * come out at least BIN_CERTAIN deviations below it: a deviation is the smaller the larger the product is. */
 bool bin_excludes(const struct vec_index *v, const struct rabitq_query *q, uint32_t node, float d)
 {
     const struct bin *b = bin_of(vec_row(v, node));
     double unit = v->h.metric == VEC_COSINE, at_zero = order(v, q, &b->f, 0), far = (double)d - unit;
     double need = v->h.metric == VEC_L2 ? (at_zero - far) / 2 : at_zero - far;
     double slack = 1e-5 * (fabs(at_zero) + fabs(far) + q->norm * q->norm);
-    return product_of(v, q, b) + CERTAIN * rabitq_error(q, &b->f, need > 0 ? need : 0) + slack < need;
+    return product_of(v, q, b) + BIN_CERTAIN * rabitq_error(q, &b->f, need > 0 ? need : 0) + slack < need;
 }

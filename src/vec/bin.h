@@ -12,6 +12,8 @@
 
 #include "vec/code.h"
 
+#define BIN_CERTAIN 5.5 /* standard deviations of the estimate: 2 exp(-5.5^2 / 2) is 5e-7 */
+
 static inline const struct bin *bin_of(const struct row *r)
 {
     return (const struct bin *)(const void *)(r + 1);
@@ -44,5 +46,32 @@ const struct rabitq_query *bin_probe(const struct vec_index *v, const float *x, 
 float bin_near(const struct vec_index *v, const struct rabitq_query *q, const struct row *r);
 /* Is the node farther than d? Wrongly true with odds below one in a million. */
 bool bin_excludes(const struct vec_index *v, const struct rabitq_query *q, uint32_t node, float d);
+
+/* ---- FLAT: blocks of 32 ---------------------------------------------------------------------------------------- */
+
+/* A scan does not look at rows: FLAT has no upper levels, so AREA_UPPER holds blocks of what the bits of 32 nodes say,
+ * node n in block n / 32. A float that would not fit is FLT_MAX. */
+struct bin_block {
+    float base[32];    /* |o - c|^2, less |o|^2 unless L2 */
+    float scale[32];   /* |o - c| / <o_bar, o'> */
+    float spread[32];  /* sqrt(1 - <o_bar, o'>^2) of that */
+    float inverse[32]; /* 1 / |o - c|, or 0 */
+    float ones[32];
+    uint8_t codes[]; /* simd_pack */
+};
+static_assert(sizeof(struct bin_block) == 640, "head of a block");
+
+static inline bool bin_in_blocks(const struct vec_index *v)
+{
+    return v->h.quant == VEC_QUANT_BIN && v->h.kind == VEC_FLAT;
+}
+uint32_t bin_block_bytes(const struct vec_index *v);
+void bin_pack(struct vec_index *v, uint32_t node); /* the writer's: from the row's code */
+/* Does the block say what the row says? */
+bool bin_packed(const struct vec_index *v, uint32_t node);
+
+/* A bit for each node of a block that is not ruled out, as bin_excludes does it. `tables` are rabitq_tables. */
+uint32_t bin_scan(const struct vec_index *v, const struct rabitq_query *q, const uint8_t *tables, uint32_t block,
+                  float d);
 
 #endif

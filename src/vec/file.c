@@ -150,6 +150,8 @@ static int check_header(const struct vec_header *h, struct vec_config *c, struct
               h->limbo_head < nodes && h->limbo_tail < nodes && h->upper_free < h->area[AREA_UPPER].used &&
               (uint64_t)h->free_count + h->limbo_count + h->count + 1 == nodes && !h->limbo_head == !h->limbo_count &&
               !h->limbo_tail == !h->limbo_count && h->buckets >= h->count;
+    if (h->quant == VEC_QUANT_BIN && h->kind == VEC_FLAT)
+        ok = ok && h->area[AREA_UPPER].used == (nodes - 1) / 32 + 1;
     return ok ? 0 : err_set(err, ERR_IO, "its header contradicts itself");
 }
 

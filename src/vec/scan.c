@@ -2,6 +2,7 @@
  * others are on the way to the cache before the first is looked at. */
 #include "vec/scan.h"
 
+#include "base/mem.h"
 #include "vec/bin.h"
 #include "vec/rest.h"
 
@@ -24,6 +25,17 @@ static void keep_some(const struct vec_index *v, struct searcher *s, const struc
     some->n = 0;
 }
 
+static void rank(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
+                 uint32_t n, struct some *some)
+{
+    if (rest_is_read(v))
+        some->at[some->n++] = (struct cand){0, n};
+    else
+        queue_keep(&s->best, (struct cand){code_exact(v, p, n), n}, q->k);
+    if (some->n == SOME)
+        keep_some(v, s, q, p, some);
+}
+
 /* Where there are bits, only those are compared that they do not rule out. */
 static void compare(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
                     uint32_t n, struct some *some)
@@ -31,12 +43,7 @@ static void compare(const struct vec_index *v, struct searcher *s, const struct 
     s->distances++;
     if (p->bits && !q->exact && s->best.n == q->k && bin_excludes(v, p->bits, n, s->best.a[0].d))
         return;
-    if (rest_is_read(v))
-        some->at[some->n++] = (struct cand){0, n};
-    else
-        queue_keep(&s->best, (struct cand){code_exact(v, p, n), n}, q->k);
-    if (some->n == SOME)
-        keep_some(v, s, q, p, some);
+    rank(v, s, q, p, n, some);
 }
 
 /* The 64 that begin with `first`, without 0 and what lies beyond the top. */
@@ -59,6 +66,26 @@ static void fetch(const struct vec_index *v, uint32_t first, uint64_t may)
     }
 }
 
+/* FLAT with bits: 32 at a time, and only what the bits do not rule out is looked at further. */
+static void scan_blocks(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
+                        const struct matcher *m, struct some *some)
+{
+    uint8_t *tables = mem_alloc((size_t)v->rabitq.words * 256);
+    uint32_t top = vec_top(v);
+    rabitq_tables(&v->rabitq, p->bits, tables);
+    for (uint32_t first = 0; first < top && !s->failed && !(first % 4096 == 0 && scan_cancelled(q)); first += 32) {
+        float far = s->best.n == q->k ? s->best.a[0].d : FLT_MAX;
+        uint32_t left = bin_scan(v, p->bits, tables, first / 32, far);
+        s->distances += 32;
+        for (; left; left &= left - 1) {
+            uint32_t n = first + (uint32_t)__builtin_ctz(left);
+            if (n && n < top && vec_alive(v, n) && (!m || matcher_test(m, n, &s->text)))
+                rank(v, s, q, p, n, some);
+        }
+    }
+    mem_free(tables);
+}
+
 /* The words that did not rule a node out may be those of one that had the number before: they are read again when the
  * node is known to be alive. */
 void scan(const struct vec_index *v, struct searcher *s, const struct vec_query *q, const struct probe *p,
@@ -68,7 +95,10 @@ void scan(const struct vec_index *v, struct searcher *s, const struct vec_query 
     struct some some;
     some.n = 0;
     s->best.n = 0;
-    for (uint32_t first = 0; first < top && !s->failed; first += 64) {
+    bool blocks = p->bits && bin_in_blocks(v) && !q->exact;
+    if (blocks)
+        scan_blocks(v, s, q, p, m, &some);
+    for (uint32_t first = blocks ? top : 0; first < top && !s->failed; first += 64) {
         if (first % 4096 == 0 && scan_cancelled(q))
             return;
         if (!m && first % FILE_AHEAD == 0)

@@ -71,7 +71,7 @@ struct vec_index *vec_new(const struct vec_config *c, int fd, uint64_t file_size
     uint32_t unit[AREA_COUNT] = {
         [AREA_ROWS] = (v->links_at + v->m0 * 4 + 31) / 32 * 32,
         [AREA_META] = sizeof(struct meta),
-        [AREA_UPPER] = sizeof(struct upper) + 4 * c->m,
+        [AREA_UPPER] = bin_in_blocks(v) ? bin_block_bytes(v) : (uint32_t)sizeof(struct upper) + 4 * c->m,
         [AREA_TABLE] = 4,
         [AREA_HEAP] = 16,
         [AREA_REST] = v->rest_bytes ? v->rest_bytes : 1,
@@ -252,9 +252,13 @@ static int take_number(struct vec_index *v, uint32_t *node, struct err *err)
         rc = space_reserve(&v->space, AREA_META, 1, err);
     if (rc == 0 && v->rest_bytes)
         rc = space_reserve(&v->space, AREA_REST, 1, err);
+    if (rc == 0 && bin_in_blocks(v))
+        rc = space_reserve(&v->space, AREA_UPPER, 1, err);
     if (rc < 0)
         return rc;
     *node = top;
+    if (bin_in_blocks(v))
+        v->space.area[AREA_UPPER].d.used = top / 32 + 1;
     v->space.area[AREA_ROWS].d.used++;
     v->space.area[AREA_META].d.used++;
     v->space.area[AREA_REST].d.used += v->rest_bytes > 0;

@@ -99,7 +99,8 @@ static int check_vector(struct verifier *w, uint32_t node)
     code_decode(v, &c, x);
     sums = c;
     code_sums(v, &sums);
-    bool ok = code_sound(v, x) && bin_sound(v, c.code) && sums.sum == c.sum && sums.sum2 == c.sum2;
+    bool ok =
+        code_sound(v, x) && bin_sound(v, c.code) && bin_packed(v, node) && sums.sum == c.sum && sums.sum2 == c.sum2;
     mem_free(x);
     return ok ? 0 : BAD(w, "the vector of node %" PRIu32 " is not one that was stored", node);
 }
@@ -188,7 +189,7 @@ static int check_totals(struct verifier *w)
         return BAD(w, "it holds %" PRIu64 " elements but says %" PRIu64, w->live, vec_count(v));
     if (w->live + v->h.free_count + v->h.limbo_count + 1 != vec_top(v))
         return BAD(w, "some nodes are neither alive nor on a list");
-    for (uint64_t u = 1; u < v->space.area[AREA_UPPER].d.used; u++)
+    for (uint64_t u = 1; u < v->space.area[AREA_UPPER].d.used && !bin_in_blocks(v); u++)
         if (!(w->seen[AREA_UPPER][u / 64] >> (u % 64) & 1))
             return BAD(w, "the upper unit %" PRIu64 " belongs to nobody", u);
     if (v->h.kind == VEC_FLAT)
