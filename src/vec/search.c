@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "vec/bin.h"
 #include "vec/code.h"
 #include "vec/epoch.h"
 #include "vec/heap.h"
