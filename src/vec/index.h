@@ -111,7 +111,7 @@ struct meta {
 };
 static_assert(sizeof(struct meta) == 32, "meta");
 
-/* AREA_UPPER, 16 + 4m bytes: links of one node on one level. */
+/* AREA_UPPER, 16 + 4m bytes: links of one node on one level. FLAT with bits: struct bin_block (bin.h). */
 struct upper {
     uint32_t up;   /* the same node one level higher; of a free unit: the next on the free list */
     uint32_t node; /* 0: free */
