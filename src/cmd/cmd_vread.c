@@ -88,7 +88,7 @@ static void vinfo(struct call *c)
         return;
     }
     vec_stats(s->index, &st);
-    reply_map(r, 27);
+    reply_map(r, 31);
     reply_field_str(r, "quant-type", vset_quant_name(s));
     reply_field_int(r, "hnsw-m", st.config.m);
     reply_field_int(r, "vector-dim", st.config.dim);
@@ -112,6 +112,11 @@ static void vinfo(struct call *c)
     reply_field_int(r, "resident-bytes", (int64_t)st.resident);
     reply_field_int(r, "reads", (int64_t)st.reads);
     reply_field_int(r, "deleted", (int64_t)st.deleted);
+    reply_field_int(r, "levels", st.max_level + 1);
+    reply_str(r, "mean-degree");
+    reply_double(r, vec_mean_degree(s->index));
+    reply_field_int(r, "filter-columns", (int64_t)st.columns);
+    reply_field_int(r, "filter-column-bytes", (int64_t)st.column_bytes);
     reply_field_int(r, "checkpoint-lsn", (int64_t)st.lsn);
     reply_field_int(r, "optimizing", s->optimize != NULL);
     reply_field_int(r, "optimize-progress", vset_optimize_percent(s));

@@ -737,6 +737,23 @@ void vec_trim(struct vec_index *v)
         space_trim(&v->space);
 }
 
+#define DEGREE_SAMPLES 1000
+
+double vec_mean_degree(const struct vec_index *v)
+{
+    uint32_t top = vec_top(v), step = top / DEGREE_SAMPLES + 1, cap;
+    uint64_t nodes = 0, links = 0;
+    for (uint32_t n = 1; n < top && v->h.kind == VEC_HNSW; n += step) {
+        if (NODE_KIND(vec_state(v, n)) != NODE_LIVE)
+            continue;
+        _Atomic uint32_t *l = hnsw_links(v, n, 0, &cap);
+        nodes++;
+        for (uint32_t i = 0; l && i < cap && hnsw_target(v, &l[i]); i++)
+            links++;
+    }
+    return nodes ? (double)links / (double)nodes : 0;
+}
+
 void vec_stats_full(const struct vec_index *v, struct vec_stats *s)
 {
     vec_stats(v, s);

@@ -192,6 +192,8 @@ uint64_t vec_count(const struct vec_index *v);                       /* any */
 uint32_t vec_dim(const struct vec_index *v);                         /* any */
 enum vec_metric vec_metric(const struct vec_index *v);               /* any */
 void vec_stats(const struct vec_index *v, struct vec_stats *s);      /* loop; O(1) */
+/* Links on level 0 that a node has, the mean of at most 1,000 nodes spread over all; 0 when there are none. loop */
+double vec_mean_degree(const struct vec_index *v);
 void vec_stats_full(const struct vec_index *v, struct vec_stats *s); /* loop; walks all nodes */
 
 /* Checks every structure against every other: links both ways, names found, free lists whole, no unit used twice. 0, or

@@ -441,3 +441,18 @@ def test_vmadd_of_names_that_come_again_and_of_neighbours_side_by_side(r):
     assert found > 0.99 * len(new)
     vs.update({name: [x / math.sqrt(sum(y * y for y in v)) for x in v] for name, v in new.items()})
     assert recall(r, "v", vs, 20) > 0.95
+
+
+def test_vinfo_tells_the_shape_of_the_graph(r):
+    pipe = r.pipeline(transaction=False)
+    for i in range(300):
+        pipe.execute_command("VADD", "v", "VALUES", 2, i % 17, i // 17 + 1, f"e{i}", "M", 4, "SETATTR", f'{{"n":{i}}}')
+    pipe.execute()
+    flat = raw(r, "VINFO", "v")
+    info = dict(zip(flat[::2], flat[1::2]))
+    assert info[b"levels"] == info[b"max-level"] + 1 >= 1
+    assert 2 <= float(info[b"mean-degree"]) <= 8  # 2 M at most
+    assert info[b"filter-columns"] >= 0 and info[b"deleted"] == 0 and info[b"size"] == 300
+    raw(r, "VREM", "v", "e7")
+    flat = raw(r, "VINFO", "v")
+    assert dict(zip(flat[::2], flat[1::2]))[b"deleted"] == 1
