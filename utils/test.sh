@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests, in the order of what they cost; each step says how long it took and what it counted, a step that fails does
-# not keep the next from running, and the last line is the sum. `make test` runs this after the build.
+# not keep the next from running, what failed is named again at the end, and the last line is the sum. `make test` runs
+# this after the build.
 #   utils/test.sh [asan|tsan]   only that step
 #   TEST_CRASH_ROUNDS           rounds of kill -9 (default in tests/faults)
 #   FUZZ_SECONDS                seconds per fuzz target
@@ -10,12 +11,19 @@ mkdir -p build
 export TEST_TOTALS=$PWD/build/test-totals
 : >"$TEST_TOTALS"
 failed_steps=()
+failures=build/test-failures
+: >"$failures"
 
 step() {
-    local name=$1 t0=$SECONDS result=passed
+    local name=$1 t0=$SECONDS result=passed log=build/test-step.log
     shift
     echo "=== $name"
-    "$@" || { result=FAILED; failed_steps+=("$name"); }
+    "$@" 2>&1 | tee "$log" || {
+        result=FAILED
+        failed_steps+=("$name")
+        grep -aE '^(FAILED|ERROR) |passed, [1-9][0-9]* failed|runtime error:|(ERROR|WARNING): [A-Za-z]+Sanitizer' "$log" |
+            head -40 >>"$failures"
+    }
     echo "=== $name: $result, $((SECONDS - t0)) s"
 }
 # pytest's own last line says what to count.
@@ -68,6 +76,7 @@ all)
     exit 2
     ;;
 esac
+[ -s "$failures" ] && cat "$failures"
 echo "=== all of it: $SECONDS s${failed_steps:+, failed:$(printf ' [%s]' "${failed_steps[@]}")}"
 # A step that failed without a count (a check, a build) is one failure.
 read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$TEST_TOTALS")

@@ -194,6 +194,8 @@ static void cover(struct read_batch *b, uint64_t from, uint64_t to, uint32_t fir
 static void plan(struct read_batch *b)
 {
     uint64_t page = READ_PAGE - 1;
+    if (b->submitted == b->ranges)
+        return; /* nobody may have wanted anything yet: no array to sort */
     qsort(b->range + b->submitted, b->ranges - b->submitted, sizeof *b->range, by_place);
     for (uint32_t i = b->submitted, next; i < b->ranges; i = next) {
         const struct range *r = &b->range[i];
