@@ -6,7 +6,7 @@
 #   TEST_CRASH_ROUNDS           rounds of kill -9 (default in tests/faults)
 #   FUZZ_SECONDS                seconds per fuzz target
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 mkdir -p build
 export TEST_TOTALS=$PWD/build/test-totals
 : >"$TEST_TOTALS"
