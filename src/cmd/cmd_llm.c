@@ -114,8 +114,8 @@ static void check_done(void *arg, const struct llm_reply *reply, const struct er
         call_err(c, err);
     } else {
         reply_map(c->reply, 2);
-        reply_field_bulk(c->reply, "model-id", reply->model_id);
-        reply_field_int(c->reply, "ms", reply->us_total / 1000);
+        reply_field_bulk(c->reply, "model-id", reply->facts.model_id);
+        reply_field_int(c->reply, "ms", reply->facts.us_total / 1000);
     }
     call_resume(c);
 }
@@ -128,7 +128,7 @@ static void check_embedded(void *arg, const struct llm_vectors *v, const struct 
     } else {
         reply_map(c->reply, 2);
         reply_field_int(c->reply, "dim", v->dim);
-        reply_field_int(c->reply, "ms", v->us_total / 1000);
+        reply_field_int(c->reply, "ms", v->facts.us_total / 1000);
     }
     call_resume(c);
 }

@@ -51,15 +51,15 @@ static void meta_reply(struct reply *r, const struct turn *t, const struct llm_r
     reply_map(r, t->key.p ? 13 : 12);
     reply_field_bulk(r, "text", a->text);
     reply_field_bulk(r, "finish", a->finish);
-    reply_field_bulk(r, "model", a->model);
-    reply_field_bulk(r, "model-id", a->model_id);
-    reply_field_int(r, "tokens-in", a->tokens_in);
-    reply_field_int(r, "tokens-out", a->tokens_out);
+    reply_field_bulk(r, "model", a->facts.model);
+    reply_field_bulk(r, "model-id", a->facts.model_id);
+    reply_field_int(r, "tokens-in", a->facts.tokens_in);
+    reply_field_int(r, "tokens-out", a->facts.tokens_out);
     reply_str(r, "estimated");
-    reply_bool(r, a->estimated);
-    reply_field_int(r, "ms", a->us_total / 1000);
-    reply_field_int(r, "first-ms", a->us_first / 1000);
-    reply_field_int(r, "attempts", a->attempts);
+    reply_bool(r, a->facts.estimated);
+    reply_field_int(r, "ms", a->facts.us_total / 1000);
+    reply_field_int(r, "first-ms", a->facts.us_first / 1000);
+    reply_field_int(r, "attempts", a->facts.attempts);
     reply_field_bulk(r, "tool-calls", a->tool_calls);
     reply_field_str(r, "call", t->id);
     if (t->key.p) {
@@ -109,7 +109,7 @@ static void on_done(void *arg, const struct llm_reply *answer, const struct err 
     struct slice words[4];
     int n = 0;
     if (!failed) {
-        word_pair(words, &n, "model", answer->model);
+        word_pair(words, &n, "model", answer->facts.model);
         word_pair(words, &n, "finish", answer->finish);
     }
     callstream_end(&t->stream, failed, failed ? SLICE("") : answer->text, n, words);
@@ -125,10 +125,11 @@ static void on_done(void *arg, const struct llm_reply *answer, const struct err 
     turn_free(t);
 }
 
-static void on_piece(void *arg, struct slice text)
+static void on_delta(void *arg, const struct llm_delta *d)
 {
     struct turn *t = arg;
-    callstream_piece(&t->stream, t->call, text);
+    if (d->kind == LLM_DELTA_TEXT)
+        callstream_piece(&t->stream, t->call, d->text);
 }
 
 static void on_cancel(struct call *c, void *arg)
@@ -166,7 +167,7 @@ static struct llm_message *messages_of(const struct session_context *ctx, bool h
 
 static struct llm_call *start(struct turn *t, struct llm_options *o, const struct session *s, struct err *err)
 {
-    static const struct llm_chat_events events = {.piece = on_piece, .done = on_done};
+    static const struct llm_chat_events events = {.delta = on_delta, .done = on_done};
     struct session_context ctx = {0};
     if (s) {
         session_context_build(&ctx, s, session_strategy(s));
@@ -175,7 +176,7 @@ static struct llm_call *start(struct turn *t, struct llm_options *o, const struc
     }
     struct llm_message *messages = messages_of(&ctx, o->has_system, t->question, &o->q.nmessages);
     o->q.messages = messages;
-    o->q.tag = t->key.p ? t->key : SLICE("");
+    o->q.caller.tag = t->key.p ? t->key : SLICE("");
     struct llm_call *call = llm_chat_start(outbound_llm(), &o->q, &events, t, err);
     mem_free(messages);
     session_context_release(&ctx);

@@ -41,7 +41,7 @@ static void on_vectors(void *arg, const struct llm_vectors *v, const struct err 
     struct err err;
     if (!failed && e->dim && (uint32_t)v->dim != e->dim) {
         err_set(&err, ERR_INVALID, "Vector dimension mismatch - the model %.*s makes %d components but the set has %u",
-                (int)v->model.len, v->model.p, v->dim, e->dim);
+                (int)v->facts.model.len, v->facts.model.p, v->dim, e->dim);
         failed = &err;
     }
     e->done(e->arg, failed ? NULL : v->v, failed ? 0 : (uint32_t)v->dim, failed);

@@ -31,10 +31,11 @@ struct chat {
     void *arg;
 };
 
-static void on_piece(void *arg, struct slice text)
+static void on_delta(void *arg, const struct llm_delta *d)
 {
     struct chat *x = arg;
-    x->ops->piece(x->arg, text);
+    if (d->kind == LLM_DELTA_TEXT)
+        x->ops->piece(x->arg, d->text);
 }
 
 static void on_done(void *arg, const struct llm_reply *reply, const struct err *err)
@@ -46,10 +47,10 @@ static void on_done(void *arg, const struct llm_reply *reply, const struct err *
         end.err = *err;
     } else {
         end.text = reply->text;
-        end.model = model = mem_dup(reply->model.p, reply->model.len);
+        end.model = model = mem_dup(reply->facts.model.p, reply->facts.model.len);
         end.finish = finish = mem_dup(reply->finish.p, reply->finish.len);
-        end.tokens_in = reply->tokens_in;
-        end.tokens_out = reply->tokens_out;
+        end.tokens_in = reply->facts.tokens_in;
+        end.tokens_out = reply->facts.tokens_out;
     }
     x->ops->end(x->arg, &end);
     mem_free(model);
@@ -71,7 +72,7 @@ static void fill_params(struct llm_request *q, const cJSON *params, struct slice
 
 static int chat(const struct flow_chat *c, const struct flow_chat_ops *ops, void *arg, void **handle, struct err *err)
 {
-    static const struct llm_chat_events events = {on_piece, on_done};
+    static const struct llm_chat_events events = {on_delta, on_done};
     struct llm_request q = LLM_REQUEST;
     const cJSON *m;
     int n = 0, stops = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(c->params, "stop"));
@@ -83,7 +84,7 @@ static int chat(const struct flow_chat *c, const struct flow_chat_ops *ops, void
     q.messages = messages;
     q.nmessages = n;
     q.stream = true;
-    q.tag = SLICE("flow");
+    q.caller.tag = SLICE("flow");
     fill_params(&q, c->params, stop);
     struct chat *x = mem_zero(sizeof *x);
     *x = (struct chat){ops, arg};

@@ -66,7 +66,7 @@ static bool valued(struct call *c, struct slice o, struct slice v, struct llm_op
         return q->params = v, json_object(c, v, "PARAMS");
     if (slice_is(o, "timeout")) {
         bool ok = integer(c, v, "TIMEOUT", 1, 24 * 3600 * 1000, &n);
-        q->timeout_ms = (int)n;
+        q->caller.timeout_ms = (int)n;
         return ok;
     }
     if (slice_is(o, "stop")) {

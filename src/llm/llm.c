@@ -33,6 +33,7 @@
 #define PAUSE_MAX_MS 8000
 #define ASKED_MAX_MS 60000 /* a longer Retry-After is not waited for */
 #define CONNECT_MS   10000
+#define HEADERS_MAX  8 /* that a provider adds */
 
 static char *default_chat, *default_embed;
 static int64_t default_timeout = 60000, max_calls = 10000;
@@ -82,10 +83,11 @@ struct llm_call {
     int attempts, retries_left, ntexts;
     int timeout_ms;
     bool cancelled, want_stream;
+    enum llm_class failure;
     struct err err; /* found before the transfer's end: the end reports it */
 
     /* remote */
-    struct buf url, body, auth;
+    struct buf url, body, headers, notes;
     struct http_call *http;
     struct timer *retry;
     struct llm_stream *stream;
@@ -184,8 +186,10 @@ static struct slice id_of(const void *entry)
 
 static const struct dict_type by_id = {.key = id_of};
 
-static struct llm_call *call_create(struct llm *l, const struct model *m, struct slice tag, int timeout_ms)
+static struct llm_call *call_create(struct llm *l, const struct model *m, const struct llm_caller *who)
 {
+    struct slice tag = who->tag;
+    int timeout_ms = who->timeout_ms;
     struct llm_call *c = mem_zero(sizeof *c);
     c->llm = l;
     id_make(c->id);
@@ -213,12 +217,13 @@ static void call_free(struct llm_call *c)
 {
     if (c->stream)
         c->provider->stream_destroy(c->stream);
-    if (c->auth.p) /* it holds the key */
-        explicit_bzero(c->auth.p, c->auth.cap);
+    if (c->headers.p) /* they hold the key */
+        explicit_bzero(c->headers.p, c->headers.cap);
     timer_close(c->retry);
     buf_release(&c->url);
     buf_release(&c->body);
-    buf_release(&c->auth);
+    buf_release(&c->headers);
+    buf_release(&c->notes);
     buf_release(&c->whole);
     buf_release(&c->request_id);
     llm_answer_release(&c->answer);
@@ -253,34 +258,52 @@ static void count_tokens(struct llm_call *c)
     c->llm->stats.tokens_out += (uint64_t)a->tokens_out;
 }
 
-static void report_chat(struct llm_call *c, int64_t total)
+static struct llm_facts facts_of(const struct llm_call *c, int64_t total)
 {
-    struct llm_answer *a = &c->answer;
-    struct llm_reply r = {
-        .text = buf_slice(&a->text),
-        .reasoning = buf_slice(&a->reasoning),
-        .tool_calls = buf_slice(&a->tool_calls),
-        .finish = buf_slice(&a->finish),
+    const struct llm_answer *a = &c->answer;
+    return (struct llm_facts){
         .model = slice_str(c->model),
         .model_id = buf_slice(&a->model_id),
         .request_id = buf_slice(&c->request_id),
+        .notes = buf_slice(&c->notes),
         .tokens_in = a->tokens_in,
         .tokens_out = a->tokens_out,
+        .tokens_cached = a->tokens_cached,
+        .tokens_reasoning = a->tokens_reasoning,
         .estimated = a->estimated,
+        .cost = -1,
         .us_total = total,
         .us_first = c->first_us >= 0 ? c->first_us : total,
         .attempts = c->attempts,
+        .failure = c->failure,
+        .retry_after_ms = -1,
     };
-    c->events.done(c->arg, &r, NULL);
 }
 
-static void report_vectors(struct llm_call *c, int64_t total)
+static void report_chat(struct llm_call *c, int64_t total, const struct err *err)
 {
     struct llm_answer *a = &c->answer;
-    struct llm_vectors v = {
-        a->vectors,   a->count,     a->dim, slice_str(c->model), buf_slice(&a->model_id), buf_slice(&c->request_id),
-        a->tokens_in, a->estimated, total,  c->attempts};
-    c->embedded(c->arg, &v, NULL);
+    struct llm_reply r = {
+        .facts = facts_of(c, total),
+        .text = buf_slice(&a->text),
+        .reasoning = buf_slice(&a->reasoning),
+        .thinking = buf_slice(&a->thinking),
+        .tool_calls = buf_slice(&a->tool_calls),
+        .finish = buf_slice(&a->finish),
+    };
+    c->events.done(c->arg, &r, err);
+}
+
+static void report_vectors(struct llm_call *c, int64_t total, const struct err *err)
+{
+    struct llm_answer *a = &c->answer;
+    struct llm_vectors v = {.facts = facts_of(c, total)};
+    if (!err) {
+        v.v = a->vectors;
+        v.count = a->count;
+        v.dim = a->dim;
+    }
+    c->embedded(c->arg, &v, err);
 }
 
 /* The one exit: err NULL means that the answer is there. */
@@ -298,20 +321,16 @@ static void end_call(struct llm_call *c, const struct err *err)
     l->stats.calls--;
     l->stats.cancelled += err && err->code == ERR_CANCELLED;
     l->stats.failed += err && err->code != ERR_CANCELLED;
-    if (!err)
+    if (!err || c->answer.text.len)
         count_tokens(c);
-    if (err && c->embedded)
-        c->embedded(c->arg, NULL, err);
-    else if (err)
-        c->events.done(c->arg, NULL, err);
-    else if (c->embedded)
-        report_vectors(c, total);
+    if (c->embedded)
+        report_vectors(c, total, err);
     else
-        report_chat(c, total);
+        report_chat(c, total, err);
     call_free(c);
 }
 
-static void give_piece(void *arg, struct slice text)
+static void give_delta(void *arg, const struct llm_delta *d)
 {
     struct llm_call *c = arg;
     if (c->cancelled)
@@ -319,8 +338,14 @@ static void give_piece(void *arg, struct slice text)
     if (c->first_us < 0)
         c->first_us = clock_mono_us() - c->started_us;
     c->pieces++;
-    if (c->events.piece && c->want_stream)
-        c->events.piece(c->arg, text);
+    if (c->events.delta && c->want_stream)
+        c->events.delta(c->arg, d);
+}
+
+static void give_text(struct llm_call *c, struct slice text)
+{
+    struct llm_delta d = {.kind = LLM_DELTA_TEXT, .text = text};
+    give_delta(c, &d);
 }
 
 /* ---- local models ---- */
@@ -354,7 +379,7 @@ static void local_done(struct job *j)
     struct slice rest = buf_slice(&c->answer.text);
     while (c->err.code == 0 && c->want_stream && rest.len && !c->cancelled) {
         size_t n = piece_length(rest);
-        give_piece(c, slice_of(rest.p, n));
+        give_text(c, slice_of(rest.p, n));
         rest = slice_of(rest.p + n, rest.len - n);
     }
     end_call(c, c->err.code ? &c->err : NULL);
@@ -375,29 +400,30 @@ static struct llm_call *start_local(struct llm_call *c)
 /* What an HTTP status means to whoever asked. *passes: trying again may help. */
 static void status_error(struct llm_call *c, int status, struct slice body, struct err *err, bool *passes)
 {
-    struct buf said = {0};
-    bool no_credit = false;
-    c->provider->error_text(body, &said, &no_credit);
-    const char *colon = said.len ? ": " : "", *text = said.len ? buf_cstr(&said) : "";
-    *passes = status == 408 || status == 409 || status >= 500 || (status == 429 && !no_credit);
-    if (status == 401 || status == 403)
-        err_set(err, ERR_UPSTREAM, "the provider refused the key of model '%.60s' (%d)%s%s", c->model, status, colon,
-                text);
-    else if (status == 402 || no_credit)
-        err_set(err, ERR_QUOTA, "the account behind model '%.60s' has no credit left (%d)%s%s", c->model, status, colon,
-                text);
-    else if (status == 429)
-        err_set(err, ERR_QUOTA, "the provider of model '%.60s' says that it gets too many requests (429)%s%s", c->model,
-                colon, text);
-    else if (status == 408 || status == 409 || status >= 500)
-        err_set(err, ERR_UPSTREAM, "the provider of model '%.60s' failed (%d)%s%s", c->model, status, colon, text);
-    else if (status >= 400)
-        err_set(err, ERR_INVALID, "the provider of model '%.60s' did not accept the request (%d)%s%s", c->model, status,
-                colon, text);
-    else
+    struct llm_failure f;
+    llm_failure_init(&f);
+    c->provider->failure(status, body, &f);
+    c->failure = f.class;
+    const char *colon = f.text.len ? ": " : "", *text = f.text.len ? buf_cstr(&f.text) : "";
+    *passes = f.class == LLM_TRANSIENT || f.class == LLM_RATE;
+    if (status < 400)
         err_set(err, ERR_UPSTREAM, "the provider of model '%.60s' answered with status %d; check the model's URL",
                 c->model, status);
-    buf_release(&said);
+    else if (f.class == LLM_AUTH)
+        err_set(err, ERR_UPSTREAM, "the provider refused the key of model '%.60s' (%d)%s%s", c->model, status, colon,
+                text);
+    else if (f.class == LLM_CREDIT)
+        err_set(err, ERR_QUOTA, "the account behind model '%.60s' has no credit left (%d)%s%s", c->model, status, colon,
+                text);
+    else if (f.class == LLM_RATE)
+        err_set(err, ERR_QUOTA, "the provider of model '%.60s' says that it gets too many requests (%d)%s%s", c->model,
+                status, colon, text);
+    else if (f.class == LLM_TRANSIENT)
+        err_set(err, ERR_UPSTREAM, "the provider of model '%.60s' failed (%d)%s%s", c->model, status, colon, text);
+    else
+        err_set(err, ERR_INVALID, "the provider of model '%.60s' did not accept the request (%d)%s%s", c->model, status,
+                colon, text);
+    llm_failure_release(&f);
 }
 
 static int64_t pause_before_retry(struct llm_call *c, struct slice head)
@@ -455,7 +481,7 @@ static void on_head(void *arg, int status, struct slice head)
     c->status = status;
     c->as_stream = c->want_stream && status >= 200 && status < 300 && is_event_stream(head);
     if (c->as_stream)
-        c->stream = c->provider->stream_create(&c->answer, give_piece, c);
+        c->stream = c->provider->stream_create(&c->answer, give_delta, c);
 }
 
 static void on_piece(void *arg, struct slice bytes)
@@ -477,7 +503,7 @@ static int read_reply(struct llm_call *c, struct slice body, struct err *err)
         return c->provider->embed_whole(body, c->ntexts, &c->answer, err);
     int r = c->provider->chat_whole(body, &c->answer, err);
     if (r == 0 && c->want_stream && c->answer.text.len) /* it was to be a stream: one piece is one, too */
-        give_piece(c, buf_slice(&c->answer.text));
+        give_text(c, buf_slice(&c->answer.text));
     return r;
 }
 
@@ -499,6 +525,7 @@ static void forget_attempt(struct llm_call *c)
     llm_answer_release(&c->answer);
     llm_answer_init(&c->answer);
     c->err.code = 0;
+    c->failure = LLM_FINE;
 }
 
 static void on_end(void *arg, const struct http_end *e)
@@ -525,11 +552,13 @@ static void on_end(void *arg, const struct http_end *e)
                 c->model, c->timeout_ms);
     } else if (e->err.code) {
         err = e->err;
+        c->failure = LLM_TRANSIENT;
         passes = e->may_retry;
         name_the_model(c, &err);
     } else if (e->status < 200 || e->status >= 300) {
         status_error(c, e->status, body, &err, &passes);
     } else if (read_reply(c, body, &err) < 0) {
+        c->failure = c->answer.failure;
         name_the_model(c, &err);
     }
     if (passes && try_again(c, e->head, &err))
@@ -539,12 +568,21 @@ static void on_end(void *arg, const struct http_end *e)
 
 static const struct http_ops transfer_ops = {on_head, on_piece, on_end};
 
+/* The provider's lines; each ends with a zero since prepare(). */
+static void split_headers(const struct llm_call *c, const char **to)
+{
+    int n = 0;
+    for (size_t at = 0; at < c->headers.len && n < HEADERS_MAX; at += strlen(c->headers.p + at) + 1)
+        to[n++] = c->headers.p + at;
+    to[n] = NULL;
+}
+
 static int send_attempt(struct llm_call *c, struct err *err)
 {
     int64_t left = c->deadline_ms - clock_mono_ms();
-    const char *headers[] = {"Content-Type: application/json",
-                             c->want_stream ? "Accept: text/event-stream" : "Accept: application/json",
-                             c->auth.len ? buf_cstr(&c->auth) : NULL, NULL};
+    const char *headers[HEADERS_MAX + 3] = {"Content-Type: application/json",
+                                            c->want_stream ? "Accept: text/event-stream" : "Accept: application/json"};
+    split_headers(c, headers + 2);
     struct http_request q = {
         .method = "POST",
         .url = buf_cstr(&c->url),
@@ -573,8 +611,10 @@ static int prepare(struct llm_call *c, const struct model *m, const char *path, 
     struct buf key = {0};
     buf_addf(&c->url, "%s%s", m->url ? m->url : m->provider->url, path);
     int r = model_key(m, &key, err);
-    if (r == 0 && key.len)
-        m->provider->auth(&c->auth, buf_slice(&key));
+    if (r == 0)
+        m->provider->headers(&c->headers, buf_slice(&key));
+    for (size_t i = 0; i < c->headers.len; i++)
+        c->headers.p[i] = c->headers.p[i] == '\n' ? 0 : c->headers.p[i];
     if (key.p)
         explicit_bzero(key.p, key.cap);
     buf_release(&key);
@@ -664,7 +704,7 @@ struct llm_call *llm_chat_start(struct llm *l, const struct llm_request *q, cons
     if (may_start(l, err) < 0 || check_chat(q, err) < 0 ||
         models_pick(&l->models, name_or(q->model, default_chat, "builtin/extract"), MODEL_CHAT, &m, err) < 0)
         return NULL;
-    struct llm_call *c = call_create(l, m, q->tag, q->timeout_ms);
+    struct llm_call *c = call_create(l, m, &q->caller);
     c->events = *events;
     c->arg = arg;
     c->want_stream = q->stream;
@@ -672,7 +712,7 @@ struct llm_call *llm_chat_start(struct llm *l, const struct llm_request *q, cons
         c->chat = copy_chat(q);
         return start_local(c);
     }
-    if (m->provider->chat_body(q, m, &c->body, err) == 0 && prepare(c, m, m->provider->chat_path, err) == 0)
+    if (m->provider->chat_body(q, m, &c->body, &c->notes, err) == 0 && prepare(c, m, m->provider->chat_path, err) == 0)
         return start_remote(c, err);
     call_free(c);
     return NULL;
@@ -698,7 +738,7 @@ struct llm_call *llm_embed_start(struct llm *l, const struct llm_embed_request *
     if (may_start(l, err) < 0 || check_embed(q, err) < 0 ||
         models_pick(&l->models, name_or(q->model, default_embed, "builtin/hash"), MODEL_EMBED, &m, err) < 0)
         return NULL;
-    struct llm_call *c = call_create(l, m, q->tag, q->timeout_ms);
+    struct llm_call *c = call_create(l, m, &q->caller);
     c->embedded = done;
     c->arg = arg;
     c->ntexts = q->ntexts;

@@ -177,7 +177,8 @@ static int finish_body(struct body *b, struct slice params, const struct model *
     return r;
 }
 
-static int chat_body(const struct llm_request *q, const struct model *m, struct buf *to, struct err *err)
+static int chat_body(const struct llm_request *q, const struct model *m, struct buf *to, struct buf *notes,
+                     struct err *err)
 {
     struct body b = {.to = to};
     text_field(&b, "model", slice_str(m->id));
@@ -221,10 +222,13 @@ static int embed_body(const struct llm_embed_request *q, const struct model *m, 
     return finish_body(&b, (struct slice){0}, m, err);
 }
 
-static void auth(struct buf *header, struct slice key)
+static void headers(struct buf *lines, struct slice key)
 {
-    buf_add_str(header, "Authorization: Bearer ");
-    buf_add(header, key.p, key.len);
+    if (key.len == 0)
+        return;
+    buf_add_str(lines, "Authorization: Bearer ");
+    buf_add(lines, key.p, key.len);
+    buf_add_char(lines, '\n');
 }
 
 extern const struct llm_provider provider_openai;
@@ -234,12 +238,12 @@ const struct llm_provider provider_openai = {
     .about = "OpenAI's chat completions and embeddings, and every server that speaks them",
     .chat_path = "/chat/completions",
     .embed_path = "/embeddings",
-    .auth = auth,
+    .headers = headers,
     .chat_body = chat_body,
     .chat_whole = openai_chat_whole,
     .embed_body = embed_body,
     .embed_whole = openai_embed_whole,
-    .error_text = openai_error_text,
+    .failure = openai_failure,
     .stream_create = openai_stream_create,
     .stream_feed = openai_stream_feed,
     .stream_end = openai_stream_end,

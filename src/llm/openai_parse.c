@@ -17,7 +17,7 @@
 #define EVENT_MAX       (8u << 20)
 #define BODY_MAX        (64u << 20)
 #define TOOL_CALLS_MAX  128
-#define VENDOR_TEXT_MAX 200
+#define VENDOR_TEXT_MAX 200 /* bytes */
 
 struct tool_call {
     int64_t index; /* -1: the server gave none */
@@ -26,7 +26,7 @@ struct tool_call {
 
 struct llm_stream {
     struct llm_answer *a;
-    void (*piece)(void *arg, struct slice text);
+    llm_delta_fn *delta;
     void *arg;
     struct sse sse;
     struct tool_call *calls;
@@ -48,7 +48,28 @@ static int64_t count_of(const cJSON *o, const char *name)
 
 /* ---- errors ---- */
 
-static void vendor_text(const cJSON *root, struct buf *to, bool *no_credit)
+static bool is_one_of(const char *word, const char *const *list)
+{
+    for (; *list; list++)
+        if (strcmp(word, *list) == 0)
+            return true;
+    return false;
+}
+
+/* What the code or type of an error says, LLM_FINE when it is not one of those that mean more than the status. */
+static enum llm_class class_of_words(const char *code, const char *type)
+{
+    static const char *const credit[] = {"insufficient_quota", "billing_error", NULL},
+                             *const rate[] = {"rate_limit_exceeded", "rate_limit_error", NULL},
+                             *const content[] = {"content_filter", "content_policy_violation", NULL};
+    if (is_one_of(code, credit) || is_one_of(type, credit))
+        return LLM_CREDIT;
+    if (is_one_of(code, content) || is_one_of(type, content))
+        return LLM_CONTENT;
+    return is_one_of(code, rate) || is_one_of(type, rate) ? LLM_RATE : LLM_FINE;
+}
+
+static enum llm_class vendor_text(const cJSON *root, struct buf *to)
 {
     const cJSON *e = member(root, "error");
     const char *text = cJSON_IsString(e) ? e->valuestring : json_str(e, "message", NULL);
@@ -56,18 +77,14 @@ static void vendor_text(const cJSON *root, struct buf *to, bool *no_credit)
         text = json_str(root, "message", json_str(root, "detail", ""));
     struct slice s = slice_str(text);
     buf_add(to, s.p, utf8_cut(s, VENDOR_TEXT_MAX));
-    const char *code = json_str(e, "code", ""), *type = json_str(e, "type", "");
-    if (no_credit)
-        *no_credit = strcmp(code, "insufficient_quota") == 0 || strcmp(type, "insufficient_quota") == 0;
+    return class_of_words(json_str(e, "code", ""), json_str(e, "type", ""));
 }
 
-void openai_error_text(struct slice body, struct buf *to, bool *no_credit)
+void openai_failure(int status, struct slice body, struct llm_failure *to)
 {
     cJSON *root = json_parse(body, 1u << 20, "error", NULL);
-    if (no_credit)
-        *no_credit = false;
-    if (cJSON_IsObject(root))
-        vendor_text(root, to, no_credit);
+    enum llm_class said = cJSON_IsObject(root) ? vendor_text(root, &to->text) : LLM_FINE;
+    to->class = said != LLM_FINE ? said : llm_class_of_status(status);
     cJSON_Delete(root);
 }
 
@@ -78,14 +95,15 @@ static bool is_error(const cJSON *root)
 }
 
 /* An error object that came with status 200. */
-static int error_in(const cJSON *root, struct err *err)
+static int error_in(const cJSON *root, struct llm_answer *a, struct err *err)
 {
     struct buf text = {0};
-    const cJSON *e = member(root, "error"), *code = member(e, "code");
-    vendor_text(root, &text, NULL);
-    bool busy = (cJSON_IsNumber(code) && code->valuedouble == 429) ||
-                strcmp(json_str(e, "code", ""), "rate_limit_exceeded") == 0 ||
-                strcmp(json_str(e, "type", ""), "rate_limit_error") == 0;
+    const cJSON *code = member(member(root, "error"), "code");
+    enum llm_class said = vendor_text(root, &text);
+    if (said == LLM_FINE && cJSON_IsNumber(code) && code->valuedouble >= 400 && code->valuedouble < 600)
+        said = llm_class_of_status((int)code->valuedouble);
+    a->failure = said == LLM_FINE ? LLM_TRANSIENT : said;
+    bool busy = a->failure == LLM_RATE || a->failure == LLM_CREDIT;
     err_set(err, busy ? ERR_QUOTA : ERR_UPSTREAM, "the provider reported an error: %s",
             text.len ? buf_cstr(&text) : "no message");
     buf_release(&text);
@@ -148,6 +166,10 @@ static void take_usage(struct llm_answer *a, const cJSON *root)
     int64_t in = count_of(u, "prompt_tokens"), out = count_of(u, "completion_tokens");
     a->tokens_in = in >= 0 ? in : a->tokens_in;
     a->tokens_out = out >= 0 ? out : a->tokens_out;
+    int64_t cached = count_of(member(u, "prompt_tokens_details"), "cached_tokens"),
+            thought = count_of(member(u, "completion_tokens_details"), "reasoning_tokens");
+    a->tokens_cached = cached >= 0 ? cached : a->tokens_cached;
+    a->tokens_reasoning = thought >= 0 ? thought : a->tokens_reasoning;
 }
 
 static void take_word(struct buf *to, const char *word)
@@ -185,7 +207,7 @@ int openai_chat_whole(struct slice body, struct llm_answer *a, struct err *err)
     const cJSON *choices = member(root, "choices"), *first = cJSON_GetArrayItem(choices, 0);
     int r;
     if (is_error(root))
-        r = error_in(root, err);
+        r = error_in(root, a, err);
     else if (!cJSON_IsArray(choices) || !first)
         r = garbage(err, "it has no choices");
     else
@@ -251,7 +273,7 @@ int openai_embed_whole(struct slice body, int ntexts, struct llm_answer *a, stru
     const cJSON *data = member(root, "data");
     int r;
     if (is_error(root))
-        r = error_in(root, err);
+        r = error_in(root, a, err);
     else if (!cJSON_IsArray(data))
         r = garbage(err, "it has no data");
     else
@@ -264,11 +286,11 @@ int openai_embed_whole(struct slice body, int ntexts, struct llm_answer *a, stru
 
 /* ---- streams ---- */
 
-struct llm_stream *openai_stream_create(struct llm_answer *a, void (*piece)(void *arg, struct slice text), void *arg)
+struct llm_stream *openai_stream_create(struct llm_answer *a, llm_delta_fn *delta, void *arg)
 {
     struct llm_stream *s = mem_zero(sizeof *s);
     s->a = a;
-    s->piece = piece;
+    s->delta = delta;
     s->arg = arg;
     sse_init(&s->sse, EVENT_MAX);
     return s;
@@ -309,31 +331,59 @@ static struct tool_call *call_for(struct llm_stream *s, const cJSON *delta)
     return c;
 }
 
+static void tell(struct llm_stream *s, enum llm_delta_kind kind, const struct buf *from, size_t before)
+{
+    struct llm_delta d = {.kind = kind, .text = slice_of(from->p + before, from->len - before)};
+    if (from->len > before && s->delta)
+        s->delta(s->arg, &d);
+}
+
+static void tell_tool(struct llm_stream *s, const struct tool_call *c, bool first, size_t before)
+{
+    struct llm_delta d = {.kind = LLM_DELTA_TOOL,
+                          .text = slice_of(c->arguments.p + before, c->arguments.len - before),
+                          .tool = (int)(c - s->calls)};
+    if (first) {
+        d.tool_id = buf_slice(&c->id);
+        d.tool_name = buf_slice(&c->name);
+    }
+    if ((first || d.text.len) && s->delta)
+        s->delta(s->arg, &d);
+}
+
 static int read_tool_delta(struct llm_stream *s, const cJSON *delta)
 {
     struct tool_call *c = call_for(s, delta);
     if (!c)
         return err_set(s->err, ERR_UPSTREAM, "the provider made more than %d tool calls", TOOL_CALLS_MAX);
     const cJSON *fn = member(delta, "function"), *args = member(fn, "arguments");
-    bool ok = true;
+    bool ok = true, first = c->name.len == 0;
+    size_t before = c->arguments.len;
     if (c->id.len == 0)
         ok = add_text(&c->id, json_str(delta, "id", NULL));
     if (c->name.len == 0)
         ok = ok && add_text(&c->name, json_str(fn, "name", NULL));
+    if (c->name.len && c->id.len == 0)
+        buf_addf(&c->id, "call_%d", (int)(c - s->calls));
     if (cJSON_IsString(args))
         ok = ok && buf_add_str(&c->arguments, args->valuestring);
     else if (cJSON_IsObject(args)) /* some servers send the object itself */
         json_print(&c->arguments, args);
-    return ok && !c->arguments.full ? 0 : too_long(s->err);
+    if (!ok || c->arguments.full)
+        return too_long(s->err);
+    tell_tool(s, c, first && c->name.len, before);
+    return 0;
 }
 
 static int read_delta(struct llm_stream *s, const cJSON *choice)
 {
     const cJSON *d = member(choice, "delta"), *call;
-    size_t before = s->a->text.len;
+    size_t before = s->a->text.len, thought = s->a->reasoning.len;
     if (!add_content(&s->a->text, member(d, "content")) || !add_reasoning(&s->a->reasoning, d) ||
         !add_text(&s->a->text, json_str(d, "refusal", NULL)))
         return too_long(s->err);
+    tell(s, LLM_DELTA_REASONING, &s->a->reasoning, thought);
+    tell(s, LLM_DELTA_TEXT, &s->a->text, before);
     cJSON_ArrayForEach(call, member(d, "tool_calls"))
     {
         int r = read_tool_delta(s, call);
@@ -341,8 +391,6 @@ static int read_delta(struct llm_stream *s, const cJSON *choice)
             return r;
     }
     take_word(&s->a->finish, json_str(choice, "finish_reason", NULL));
-    if (s->a->text.len > before && s->piece)
-        s->piece(s->arg, slice_of(s->a->text.p + before, s->a->text.len - before));
     return 0;
 }
 
@@ -350,7 +398,7 @@ static int read_chunk(struct llm_stream *s, const cJSON *root)
 {
     const cJSON *choice;
     if (is_error(root))
-        return error_in(root, s->err);
+        return error_in(root, s->a, s->err);
     take_usage(s->a, root);
     take_word(&s->a->model_id, json_str(root, "model", NULL));
     cJSON_ArrayForEach(choice, member(root, "choices"))

@@ -1,6 +1,7 @@
 /* The list of providers: one line each. */
 #include "llm/provider.h"
 
+#include "base/json.h"
 #include "base/mem.h"
 
 extern const struct llm_provider provider_builtin, provider_openai;
@@ -30,6 +31,7 @@ void llm_answer_init(struct llm_answer *a)
     *a = (struct llm_answer){.tokens_in = -1, .tokens_out = -1};
     buf_init(&a->text, LLM_TEXT_MAX);
     buf_init(&a->reasoning, LLM_TEXT_MAX);
+    buf_init(&a->thinking, LLM_TEXT_MAX);
     buf_init(&a->tool_calls, LLM_TEXT_MAX);
     buf_init(&a->finish, 256);
     buf_init(&a->model_id, 256);
@@ -39,9 +41,25 @@ void llm_answer_release(struct llm_answer *a)
 {
     buf_release(&a->text);
     buf_release(&a->reasoning);
+    buf_release(&a->thinking);
     buf_release(&a->tool_calls);
     buf_release(&a->finish);
     buf_release(&a->model_id);
     mem_free(a->vectors);
+    mem_free(a->ranks);
     a->vectors = NULL;
+    a->ranks = NULL;
+}
+
+void llm_note(struct buf *notes, const char *param, const char *action, const char *detail)
+{
+    const char *const members[] = {"param", param, "action", action, "detail", detail};
+    if (notes->len) /* the array is closed after each note */
+        notes->len--;
+    buf_add_char(notes, notes->len ? ',' : '[');
+    for (int i = 0; i < 6; i++) {
+        buf_add_char(notes, i == 0 ? '{' : i % 2 ? ':' : ',');
+        json_quote(notes, slice_str(members[i]));
+    }
+    buf_add_str(notes, "}]");
 }

@@ -8,9 +8,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void count(void *arg, struct slice text)
+static void count(void *arg, const struct llm_delta *d)
 {
-    *(size_t *)arg += text.len;
+    if (d->kind == LLM_DELTA_TEXT)
+        *(size_t *)arg += d->text.len;
 }
 
 static int run(struct slice in, size_t step, struct llm_answer *a)
@@ -45,9 +46,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     llm_answer_init(&a);
     openai_embed_whole(in, 2, &a, &err);
     llm_answer_release(&a);
-    struct buf said = {0};
-    openai_error_text(in, &said, NULL);
-    assert(utf8_valid(buf_slice(&said)));
-    buf_release(&said);
+    struct llm_failure f;
+    llm_failure_init(&f);
+    openai_failure(size ? 400 + data[0] % 200 : 400, in, &f);
+    assert(utf8_valid(buf_slice(&f.text)) && f.class != LLM_FINE);
+    llm_failure_release(&f);
     return 0;
 }

@@ -48,8 +48,9 @@ static void over(struct seen *s, const struct err *err)
         loop_stop(L);
 }
 
-static void on_piece(void *arg, struct slice t)
+static void on_delta(void *arg, const struct llm_delta *d)
 {
+    struct slice t = d->text;
     struct seen *s = arg;
     assert_int_equal(s->ends, 0);
     assert_true(!s->cancel_after || s->npieces < s->cancel_after);
@@ -61,17 +62,16 @@ static void on_piece(void *arg, struct slice t)
 static void on_done(void *arg, const struct llm_reply *r, const struct err *err)
 {
     struct seen *s = arg;
-    assert_true(!r != !err);
-    if (r) {
+    if (!err) {
         keep(&s->text, r->text);
         keep(&s->calls, r->tool_calls);
         keep(&s->finish, r->finish);
-        keep(&s->model_id, r->model_id);
-        s->in = r->tokens_in;
-        s->out = r->tokens_out;
-        s->estimated = r->estimated;
-        s->attempts = r->attempts;
-        assert_true(r->us_first >= 0 && r->us_first <= r->us_total);
+        keep(&s->model_id, r->facts.model_id);
+        s->in = r->facts.tokens_in;
+        s->out = r->facts.tokens_out;
+        s->estimated = r->facts.estimated;
+        s->attempts = r->facts.attempts;
+        assert_true(r->facts.us_first >= 0 && r->facts.us_first <= r->facts.us_total);
     }
     over(s, err);
 }
@@ -79,11 +79,10 @@ static void on_done(void *arg, const struct llm_reply *r, const struct err *err)
 static void on_vectors(void *arg, const struct llm_vectors *v, const struct err *err)
 {
     struct seen *s = arg;
-    assert_true(!v != !err);
-    if (v) {
+    if (!err) {
         s->count = v->count;
         s->dim = v->dim;
-        s->in = v->tokens_in;
+        s->in = v->facts.tokens_in;
         s->first[0] = v->v[0];
         s->first[1] = v->count > 1 ? v->v[v->dim] : 0;
     }
@@ -99,7 +98,7 @@ static void forget(struct seen *s)
     buf_release(&s->model_id);
 }
 
-static const struct llm_chat_events events = {on_piece, on_done};
+static const struct llm_chat_events events = {on_delta, on_done};
 
 /* A model of the mock whose behaviour is its id; more words of LLM.MODEL SET may follow. */
 static void model(const char *id, const char *extra, const char *value)
@@ -230,7 +229,7 @@ static void a_provider_that_never_answers(void **state)
     struct seen s = {0};
     model("never", "RETRIES", "3"); /* no time is left for them */
     struct llm_request q = request(true);
-    q.timeout_ms = 150;
+    q.caller.timeout_ms = 150;
     start(&s, &q);
     loop_run(L);
     assert_int_equal(s.err.code, ERR_UPSTREAM);
@@ -298,7 +297,7 @@ static void a_call_is_listed_and_cancelled_while_it_waits(void **state)
 {
     struct seen s = {0};
     struct llm_request q = request(false);
-    q.tag = SLICE("session:7");
+    q.caller.tag = SLICE("session:7");
     model("status=500,retryafter=30", "RETRIES", "2");
     start(&s, &q);
     struct timer *t = timer_create_on(L, turn_a_while, NULL);

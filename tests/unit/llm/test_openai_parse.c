@@ -15,17 +15,18 @@ struct result {
     int r;
 };
 
-static void on_piece(void *arg, struct slice text)
+static void on_delta(void *arg, const struct llm_delta *d)
 {
-    assert_true(text.len > 0);
-    buf_add(arg, text.p, text.len);
+    assert_true(d->text.len > 0 || d->kind == LLM_DELTA_TOOL);
+    if (d->kind == LLM_DELTA_TEXT)
+        buf_add(arg, d->text.p, d->text.len);
 }
 
 static void feed(struct slice in, size_t cut, struct result *to)
 {
     *to = (struct result){0};
     llm_answer_init(&to->a);
-    struct llm_stream *s = openai_stream_create(&to->a, on_piece, &to->pieces);
+    struct llm_stream *s = openai_stream_create(&to->a, on_delta, &to->pieces);
     to->r = openai_stream_feed(s, slice_of(in.p, cut), &to->err);
     if (to->r == 0)
         to->r = openai_stream_feed(s, slice_of(in.p + cut, in.len - cut), &to->err);
@@ -240,23 +241,24 @@ static void error_bodies(void **state)
 {
     static const struct {
         const char *body, *text;
-        bool no_credit;
+        int status;
+        enum llm_class class;
     } cases[] = {
-        {"{\"error\":{\"message\":\"bad key\",\"code\":\"invalid_api_key\"}}", "bad key", false},
-        {"{\"error\":{\"message\":\"pay\",\"type\":\"insufficient_quota\"}}", "pay", true},
-        {"{\"error\":\"text\"}", "text", false},
-        {"{\"message\":\"m\"}", "m", false},
-        {"{\"detail\":\"d\"}", "d", false},
-        {"not json", "", false},
-        {"[1]", "", false},
+        {"{\"error\":{\"message\":\"bad key\",\"code\":\"invalid_api_key\"}}", "bad key", 401, LLM_AUTH},
+        {"{\"error\":{\"message\":\"pay\",\"type\":\"insufficient_quota\"}}", "pay", 429, LLM_CREDIT},
+        {"{\"error\":\"text\"}", "text", 429, LLM_RATE},
+        {"{\"message\":\"m\"}", "m", 404, LLM_BAD},
+        {"{\"detail\":\"d\"}", "d", 503, LLM_TRANSIENT},
+        {"not json", "", 408, LLM_TRANSIENT},
+        {"{\"error\":{\"code\":\"content_filter\"}}", "", 400, LLM_CONTENT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct buf to = {0};
-        bool no_credit = true;
-        openai_error_text(slice_str(cases[i].body), &to, &no_credit);
-        assert_string_equal(buf_cstr(&to), cases[i].text);
-        assert_int_equal(no_credit, cases[i].no_credit);
-        buf_release(&to);
+        struct llm_failure f;
+        llm_failure_init(&f);
+        openai_failure(cases[i].status, slice_str(cases[i].body), &f);
+        assert_string_equal(buf_cstr(&f.text), cases[i].text);
+        assert_int_equal(f.class, cases[i].class);
+        llm_failure_release(&f);
     }
 }
 
