@@ -71,6 +71,8 @@ struct worker {
     struct list inbox;
     bool stop;
     struct list calls; /* worker only: in the multi handle */
+    bool *watched;     /* worker only: by descriptor, whether it is in epoll for us */
+    int watched_n;
     _Atomic uint64_t connections;
 };
 
@@ -204,6 +206,38 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     }
     c->worker->connections++;
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+static bool is_watched(const struct worker *w, curl_socket_t s)
+{
+    return s < w->watched_n && w->watched[s];
+}
+
+static void set_watched(struct worker *w, curl_socket_t s, bool on)
+{
+    if (s >= w->watched_n) {
+        int n = s + s / 2 + 64;
+        w->watched = mem_realloc(w->watched, (size_t)n * sizeof *w->watched);
+        memset(w->watched + w->watched_n, 0, (size_t)(n - w->watched_n) * sizeof *w->watched);
+        w->watched_n = n;
+    }
+    w->watched[s] = on;
+}
+
+static void unwatch(struct worker *w, curl_socket_t s)
+{
+    if (!is_watched(w, s))
+        return;
+    epoll_ctl(w->epoll, EPOLL_CTL_DEL, s, NULL);
+    set_watched(w, s, false);
+}
+
+/* libcurl may take a socket out of its set only after it has closed it, when the number can already be another
+ * thread's: what is closed leaves epoll here, and a late word about it finds nothing to do. */
+static int on_close(void *arg, curl_socket_t s)
+{
+    unwatch(arg, s);
+    return close(s);
 }
 
 /* curl is about to send the request, perhaps over a connection that another request was allowed to open. */
@@ -466,6 +500,8 @@ static void set_options(struct http_call *c)
     curl_easy_setopt(e, CURLOPT_PRIVATE, c);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, c->worker);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -542,22 +578,22 @@ static void reap(struct worker *w)
 
 /* libcurl says which sockets it waits for and until when; only those that are ready are looked at, so a thousand calls
  * cost no more a step than ten (curl_multi_poll and _perform would walk all of them each time). */
-static int on_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *known)
+static int on_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *of_socket)
 {
     struct worker *w = arg;
     struct epoll_event ev = {.data.fd = s};
     if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(w->epoll, EPOLL_CTL_DEL, s, NULL);
-        curl_multi_assign(w->multi, s, NULL);
+        unwatch(w, s);
         return 0;
     }
     if (what & CURL_POLL_IN)
         ev.events |= EPOLLIN;
     if (what & CURL_POLL_OUT)
         ev.events |= EPOLLOUT;
+    bool known = is_watched(w, s);
     if (epoll_ctl(w->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s, &ev) < 0 && errno == (known ? ENOENT : EEXIST))
         epoll_ctl(w->epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s, &ev);
-    curl_multi_assign(w->multi, s, w);
+    set_watched(w, s, true);
     return 0;
 }
 
@@ -819,6 +855,7 @@ static void close_worker(struct worker *w)
         close(w->epoll);
     if (w->wake >= 0)
         close(w->wake);
+    mem_free(w->watched);
     pthread_mutex_destroy(&w->lock);
 }
 
