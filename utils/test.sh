@@ -26,6 +26,8 @@ step() {
     }
     echo "=== $name: $result, $((SECONDS - t0)) s"
 }
+# Two files at a time: each has its own servers.
+side_by_side=(-n 2 --dist loadfile)
 # pytest's own last line says what to count.
 py() {
     local log=build/pytest.log rc=0
@@ -42,7 +44,7 @@ asan_tests() {
     build VARIANT=asan || return 1
     # shellcheck disable=SC2046
     utils/units.py $(make -s VARIANT=asan list-unit) || rc=1
-    SKALD_BIN=$PWD/build/asan/skald py tests/cmd tests/faults -m "not slow" || rc=1
+    SKALD_BIN=$PWD/build/asan/skald py "${side_by_side[@]}" tests/cmd tests/faults -m "not slow" || rc=1
     return $rc
 }
 # The folders with threads; of vec/ only the test that has some, for the others take minutes and would show nothing.
@@ -53,7 +55,7 @@ tsan_tests() {
     programs=$(make -s VARIANT=tsan list-unit | tr ' ' '\n' | grep -E '/((io|net|llm|script|persist|flow|text)/|vec/test_threads)')
     # shellcheck disable=SC2086
     utils/units.py $programs || rc=1
-    SKALD_BIN=$PWD/build/tsan/skald py tests/cmd -m threads || rc=1
+    SKALD_BIN=$PWD/build/tsan/skald py "${side_by_side[@]}" tests/cmd -m threads || rc=1
     return $rc
 }
 
@@ -62,7 +64,7 @@ asan) step "address and undefined-behaviour sanitizers" asan_tests ;;
 tsan) step "thread sanitizer" tsan_tests ;;
 all)
     step "checks and unit tests" make -s check
-    step "commands over RESP" py tests/cmd
+    step "commands over RESP" py "${side_by_side[@]}" tests/cmd
     step "the same as redis-server" py tests/diff
     step "clients" py tests/clients
     step "Redis's own suite" redis-tests-compat/run.py
