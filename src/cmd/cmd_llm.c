@@ -347,7 +347,8 @@ static const struct cmd model_subs[] = {
      .flags = CMD_REGISTRY | CMD_ADMIN,
      .acl = ACL_LLM,
      .syntax = "name PROVIDER provider [URL base] [ID model-id] [KEY key] [KIND (CHAT|EMBED|RERANK|SPEECH|TRANSCRIBE)] "
-               "[PARAMS json] [CONTEXT n] [PRICE in out] [RPM n] [TPM n] [CONCURRENCY n] [TIMEOUT ms] [RETRIES n]",
+               "[PARAMS json] [CONTEXT n] [PRICE in out [CACHED cached]] [RPM n] [TPM n] [CONCURRENCY n] "
+               "[BUDGET amount [PER (DAY|MONTH|TOTAL)]] [TIMEOUT ms] [RETRIES n]",
      .summary = "Adds a model or changes one.",
      .since = "1.0.0",
      .complexity = "O(1)"},

@@ -23,6 +23,7 @@
 #include "base/rng.h"
 #include "base/setting.h"
 #include "base/utf8.h"
+#include "llm/account.h"
 #include "llm/provider.h"
 #include "llm/tokens.h"
 
@@ -51,6 +52,7 @@ static const struct setting settings[] = {
 void llm_boot(void)
 {
     SETTING_REGISTER(settings);
+    account_boot();
 }
 
 struct llm {
@@ -58,6 +60,7 @@ struct llm {
     struct http_client *http;
     struct job_pool *jobs;
     struct models models;
+    struct accounts *accounts;
     struct list calls; /* oldest first */
     struct dict by_id;
     struct rng rng; /* jitter of retries */
@@ -814,6 +817,11 @@ struct models *llm_models(struct llm *l)
     return &l->models;
 }
 
+struct accounts *llm_accounts(struct llm *l)
+{
+    return l->accounts;
+}
+
 struct llm *llm_create(struct loop *loop, struct http_client *http, struct job_pool *jobs)
 {
     struct llm *l = mem_zero(sizeof *l);
@@ -824,6 +832,7 @@ struct llm *llm_create(struct loop *loop, struct http_client *http, struct job_p
     dict_init(&l->by_id, &by_id);
     rng_init(&l->rng);
     models_init(&l->models);
+    l->accounts = accounts_create();
     return l;
 }
 
@@ -844,5 +853,6 @@ void llm_destroy(struct llm *l)
     assert(list_empty(&l->calls));
     dict_release(&l->by_id);
     models_release(&l->models);
+    accounts_destroy(l->accounts);
     mem_free(l);
 }

@@ -21,6 +21,7 @@
 #include "llm/model.h"
 #include "net/http_client.h"
 
+struct accounts;
 struct llm;
 struct llm_call; /* valid until its done() returns */
 
@@ -34,6 +35,7 @@ void llm_destroy(struct llm *m);
 /* Before them: no call is retried from now on, those that wait for a retry end. New calls are refused with STATE. */
 void llm_stop(struct llm *m);
 struct models *llm_models(struct llm *m);
+struct accounts *llm_accounts(struct llm *m);
 
 /* NULL with err filled when the call cannot be started; done() is not called then. */
 struct llm_call *llm_chat_start(struct llm *m, const struct llm_request *q, const struct llm_chat_events *events,

@@ -21,7 +21,7 @@
 #define KEY_FILE_MAX 8192
 #define TIMEOUT_MAX  (24 * 3600 * 1000)
 
-enum field_type { TEXT, KEY, URL, JSON, NUMBER, KIND, PROVIDER, PRICE };
+enum field_type { TEXT, KEY, URL, JSON, NUMBER, KIND, PROVIDER, PRICE, CACHED, BUDGET, PER };
 
 static const struct field {
     const char *word;
@@ -36,10 +36,13 @@ static const struct field {
     {"KIND", KIND, offsetof(struct model, kind), 0},
     {"PARAMS", JSON, offsetof(struct model, params), 0},
     {"CONTEXT", NUMBER, offsetof(struct model, context), 1000000000},
-    {"PRICE", PRICE, offsetof(struct model, price_in), 0},
-    {"RPM", NUMBER, offsetof(struct model, rpm), 1000000000},
-    {"TPM", NUMBER, offsetof(struct model, tpm), 1000000000000},
-    {"CONCURRENCY", NUMBER, offsetof(struct model, concurrency), 1000000},
+    {"PRICE", PRICE, offsetof(struct model, price), 0},
+    {"CACHED", CACHED, offsetof(struct model, price.cached), 0},
+    {"RPM", NUMBER, offsetof(struct model, rpm), LIMITS_RPM_MAX},
+    {"TPM", NUMBER, offsetof(struct model, tpm), LIMITS_TPM_MAX},
+    {"CONCURRENCY", NUMBER, offsetof(struct model, concurrency), LIMITS_CONCURRENCY_MAX},
+    {"BUDGET", BUDGET, offsetof(struct model, budget), 0},
+    {"PER", PER, offsetof(struct model, per), 0},
     {"TIMEOUT", NUMBER, offsetof(struct model, timeout_ms), TIMEOUT_MAX},
     {"RETRIES", NUMBER, offsetof(struct model, retries), 10},
 };
@@ -67,8 +70,6 @@ static void model_free(void *entry)
     mem_free(m->id);
     mem_free(m->key);
     mem_free(m->params);
-    mem_free(m->price_in);
-    mem_free(m->price_out);
     mem_free(m);
 }
 
@@ -81,8 +82,7 @@ static void add_builtin(struct models *ms, const char *name, const char *id, enu
     m->provider = llm_provider_find(SLICE("builtin"));
     m->id = mem_strdup(id);
     m->kind = kind;
-    m->price_in = mem_strdup("0");
-    m->price_out = mem_strdup("0");
+    m->price.known = true;
     m->enabled = m->builtin = true;
     dict_add(&ms->by_name, m);
 }
@@ -169,13 +169,35 @@ static int take_provider(const struct llm_provider **to, struct slice v, struct 
     return ERR_INVALID;
 }
 
-static int take_price(char **to, struct slice v, struct err *err)
+/* What cached tokens cost is what the others do, until CACHED says otherwise. */
+static int take_price(struct price *to, const struct slice *v, struct err *err)
 {
-    double d;
-    if (v.len > 32 || !num_to_double(v, &d) || !(d >= 0 && d < 1e9))
-        return err_set(err, ERR_INVALID,
-                       "PRICE takes two numbers, for a million tokens in and for a million tokens out");
-    return take_text(to, v, "PRICE", err);
+    int rc = price_parse(v[0], "PRICE", &to->in, err);
+    if (rc == 0)
+        rc = price_parse(v[1], "PRICE", &to->out, err);
+    to->known = true;
+    to->cached = to->in;
+    return rc;
+}
+
+static int take_cached(struct model *m, struct slice v, struct err *err)
+{
+    if (!m->price.known)
+        return err_set(err, ERR_INVALID, "CACHED goes behind PRICE in out");
+    return price_parse(v, "CACHED", &m->price.cached, err);
+}
+
+static int take_budget(struct model *m, struct slice v, struct err *err)
+{
+    m->has_budget = true;
+    return money_parse(v, "BUDGET", &m->budget, err);
+}
+
+static int take_per(struct model *m, struct slice v, struct err *err)
+{
+    if (!m->has_budget)
+        return err_set(err, ERR_INVALID, "PER goes behind BUDGET amount");
+    return budget_per_parse(v, &m->per, err);
 }
 
 static int take_number(int64_t *to, struct slice v, const struct field *f, struct err *err)
@@ -196,10 +218,10 @@ static int take_field(struct model *m, const struct field *f, const struct slice
     case NUMBER: return take_number(at, *v, f, err);
     case KIND: return take_kind(at, *v, err);
     case PROVIDER: return take_provider(at, *v, err);
-    case PRICE: {
-        int r = take_price(&m->price_in, v[0], err);
-        return r ? r : take_price(&m->price_out, v[1], err);
-    }
+    case PRICE: return take_price(at, v, err);
+    case CACHED: return take_cached(m, *v, err);
+    case BUDGET: return take_budget(m, *v, err);
+    case PER: return take_per(m, *v, err);
     }
     return 0;
 }
@@ -354,15 +376,33 @@ static struct slice masked(const char *key)
 
 static void give_price(const struct model *m, const struct sink *s)
 {
-    if (!m->price_in)
+    char in[MONEY_TEXT], out[MONEY_TEXT];
+    struct slice i = slice_of(in, price_text(in, m->price.in)), o = slice_of(out, price_text(out, m->price.out));
+    if (!m->price.known)
         return;
     if (s->field) {
-        s->field(s->arg, "price_in", slice_str(m->price_in));
-        s->field(s->arg, "price_out", slice_str(m->price_out));
+        s->field(s->arg, "price_in", i);
+        s->field(s->arg, "price_out", o);
         return;
     }
-    give(s, "PRICE", slice_str(m->price_in));
-    s->word(s->arg, slice_str(m->price_out));
+    give(s, "PRICE", i);
+    s->word(s->arg, o);
+}
+
+static void give_cached(const struct model *m, const struct sink *s)
+{
+    char text[MONEY_TEXT];
+    if (m->price.known && m->price.cached != m->price.in)
+        give(s, s->field ? "price_cached" : "CACHED", slice_of(text, price_text(text, m->price.cached)));
+}
+
+static void give_budget(const struct model *m, const struct sink *s)
+{
+    char text[MONEY_TEXT];
+    if (!m->has_budget)
+        return;
+    give(s, s->field ? "budget" : "BUDGET", slice_of(text, money_text(text, m->budget)));
+    give(s, s->field ? "budget_per" : "PER", slice_str(budget_per_name(m->per)));
 }
 
 static void give_field(const struct model *m, const struct field *f, const struct sink *s)
@@ -376,6 +416,9 @@ static void give_field(const struct model *m, const struct field *f, const struc
     case PROVIDER: text = m->provider->name; break;
     case KIND: text = kinds[m->kind]; break;
     case PRICE: give_price(m, s); return;
+    case CACHED: give_cached(m, s); return;
+    case BUDGET: give_budget(m, s); return;
+    case PER: return; /* with BUDGET */
     case NUMBER: {
         int64_t v = *(const int64_t *)at;
         if (v || s->field)

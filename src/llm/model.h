@@ -17,6 +17,8 @@
 #include "base/dict.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "llm/limits.h"
+#include "llm/money.h"
 
 struct llm_provider;
 
@@ -31,8 +33,11 @@ struct model {
     char *params; /* JSON object text or NULL */
     enum model_kind kind;
     int64_t context;               /* tokens; 0: unknown */
-    char *price_in, *price_out;    /* as given (per million tokens); NULL: unknown */
+    struct price price;
     int64_t rpm, tpm, concurrency; /* 0: no limit */
+    bool has_budget;
+    int64_t budget; /* money.h */
+    enum budget_per per;
     int64_t timeout_ms;            /* 0: the server's */
     int64_t retries;
     bool enabled;
