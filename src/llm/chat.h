@@ -103,7 +103,12 @@ struct llm_reply {
     struct slice finish;     /* stop, length, tool_calls, content_filter */
 };
 
-enum llm_delta_kind { LLM_DELTA_TEXT, LLM_DELTA_REASONING, LLM_DELTA_TOOL };
+enum llm_delta_kind {
+    LLM_DELTA_TEXT,
+    LLM_DELTA_REASONING,
+    LLM_DELTA_TOOL,
+    LLM_DELTA_BLOCK, /* text: a signed thinking block as JSON, whole, after the reasoning that is in it (Anthropic) */
+};
 
 /* A piece of an answer as it is made. */
 struct llm_delta {

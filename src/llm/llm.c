@@ -405,7 +405,7 @@ static void status_error(struct llm_call *c, int status, struct slice body, stru
 {
     struct llm_failure f;
     llm_failure_init(&f);
-    c->provider->failure(status, body, &f);
+    c->provider->failure(c->provider, status, body, &f);
     c->failure = f.class;
     const char *colon = f.text.len ? ": " : "", *text = f.text.len ? buf_cstr(&f.text) : "";
     *passes = f.class == LLM_TRANSIENT || f.class == LLM_RATE;
@@ -472,19 +472,20 @@ static bool try_again(struct llm_call *c, struct slice head, const struct err *w
     return true;
 }
 
-static bool is_event_stream(struct slice head)
+static bool is_event_stream(const struct llm_provider *p, struct slice head)
 {
     struct slice type = http_header(head, "content-type");
-    return !(memmem(type.p, type.len, "json", 4) || memmem(type.p, type.len, "html", 4));
+    return memmem(type.p, type.len, p->stream_type, strlen(p->stream_type)) ||
+           !(memmem(type.p, type.len, "json", 4) || memmem(type.p, type.len, "html", 4));
 }
 
 static void on_head(void *arg, int status, struct slice head)
 {
     struct llm_call *c = arg;
     c->status = status;
-    c->as_stream = c->want_stream && status >= 200 && status < 300 && is_event_stream(head);
+    c->as_stream = c->want_stream && status >= 200 && status < 300 && is_event_stream(c->provider, head);
     if (c->as_stream)
-        c->stream = c->provider->stream_create(&c->answer, give_delta, c);
+        c->stream = c->provider->stream_create(c->provider, &c->answer, give_delta, c);
 }
 
 static void on_piece(void *arg, struct slice bytes)
@@ -503,8 +504,8 @@ static int read_reply(struct llm_call *c, struct slice body, struct err *err)
     if (c->as_stream)
         return c->provider->stream_end(c->stream, err);
     if (c->embedded)
-        return c->provider->embed_whole(body, c->ntexts, &c->answer, err);
-    int r = c->provider->chat_whole(body, &c->answer, err);
+        return c->provider->embed_whole(c->provider, body, c->ntexts, &c->answer, err);
+    int r = c->provider->chat_whole(c->provider, body, &c->answer, err);
     if (r == 0 && c->want_stream && c->answer.text.len) /* it was to be a stream: one piece is one, too */
         give_text(c, buf_slice(&c->answer.text));
     return r;
@@ -612,10 +613,10 @@ static void attempt(struct llm_call *c)
 static int prepare(struct llm_call *c, const struct model *m, const char *path, struct err *err)
 {
     struct buf key = {0};
-    buf_addf(&c->url, "%s%s", m->url ? m->url : m->provider->url, path);
+    llm_provider_url(m, path, &c->url);
     int r = model_key(m, &key, err);
     if (r == 0)
-        m->provider->headers(&c->headers, buf_slice(&key));
+        m->provider->headers(m->provider, &c->headers, buf_slice(&key));
     for (size_t i = 0; i < c->headers.len; i++)
         c->headers.p[i] = c->headers.p[i] == '\n' ? 0 : c->headers.p[i];
     if (key.p)
@@ -749,7 +750,7 @@ struct llm_call *llm_embed_start(struct llm *l, const struct llm_embed_request *
         c->embed = copy_embed(q);
         return start_local(c);
     }
-    if (m->provider->embed_body(q, m, &c->body, err) == 0 && prepare(c, m, m->provider->embed_path, err) == 0)
+    if (m->provider->embed_body(q, m, &c->body, &c->notes, err) == 0 && prepare(c, m, m->provider->embed_path, err) == 0)
         return start_remote(c, err);
     call_free(c);
     return NULL;

@@ -256,10 +256,8 @@ static int check(struct model *m, struct err *err)
                        kinds[m->kind], m->id);
     if (!m->provider->local && !m->url && !m->provider->url)
         return err_set(err, ERR_INVALID, "provider %s needs a URL", m->provider->name);
-    if (!m->provider->local && m->kind == MODEL_CHAT && !m->provider->chat_path)
-        return err_set(err, ERR_INVALID, "provider %s has no chat models", m->provider->name);
-    if (!m->provider->local && m->kind == MODEL_EMBED && !m->provider->embed_path)
-        return err_set(err, ERR_INVALID, "provider %s has no embedding models", m->provider->name);
+    if (!m->provider->local && !llm_provider_path(m->provider, m->kind))
+        return err_set(err, ERR_INVALID, "provider %s has no models of kind %s", m->provider->name, kinds[m->kind]);
     return 0;
 }
 

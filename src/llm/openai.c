@@ -206,7 +206,8 @@ static int chat_body(const struct llm_request *q, const struct model *m, struct 
     return finish_body(&b, q->params, m, err);
 }
 
-static int embed_body(const struct llm_embed_request *q, const struct model *m, struct buf *to, struct err *err)
+static int embed_body(const struct llm_embed_request *q, const struct model *m, struct buf *to, struct buf *notes,
+                      struct err *err)
 {
     struct body b = {.to = to};
     text_field(&b, "model", slice_str(m->id));
@@ -222,7 +223,7 @@ static int embed_body(const struct llm_embed_request *q, const struct model *m, 
     return finish_body(&b, (struct slice){0}, m, err);
 }
 
-static void headers(struct buf *lines, struct slice key)
+static void headers(const struct llm_provider *p, struct buf *lines, struct slice key)
 {
     if (key.len == 0)
         return;
@@ -244,6 +245,7 @@ const struct llm_provider provider_openai = {
     .embed_body = embed_body,
     .embed_whole = openai_embed_whole,
     .failure = openai_failure,
+    .stream_type = "text/event-stream",
     .stream_create = openai_stream_create,
     .stream_feed = openai_stream_feed,
     .stream_end = openai_stream_end,

@@ -80,7 +80,7 @@ static enum llm_class vendor_text(const cJSON *root, struct buf *to)
     return class_of_words(json_str(e, "code", ""), json_str(e, "type", ""));
 }
 
-void openai_failure(int status, struct slice body, struct llm_failure *to)
+void openai_failure(const struct llm_provider *p, int status, struct slice body, struct llm_failure *to)
 {
     cJSON *root = json_parse(body, 1u << 20, "error", NULL);
     enum llm_class said = cJSON_IsObject(root) ? vendor_text(root, &to->text) : LLM_FINE;
@@ -199,7 +199,7 @@ static int read_message(const cJSON *choice, struct llm_answer *a, struct err *e
     return 0;
 }
 
-int openai_chat_whole(struct slice body, struct llm_answer *a, struct err *err)
+int openai_chat_whole(const struct llm_provider *p, struct slice body, struct llm_answer *a, struct err *err)
 {
     cJSON *root = parse(body, BODY_MAX, err);
     if (!root)
@@ -265,7 +265,8 @@ static int read_vectors(const cJSON *data, int ntexts, struct llm_answer *a, str
     return r;
 }
 
-int openai_embed_whole(struct slice body, int ntexts, struct llm_answer *a, struct err *err)
+int openai_embed_whole(const struct llm_provider *p, struct slice body, int ntexts, struct llm_answer *a,
+                       struct err *err)
 {
     cJSON *root = parse(body, BODY_MAX, err);
     if (!root)
@@ -286,7 +287,8 @@ int openai_embed_whole(struct slice body, int ntexts, struct llm_answer *a, stru
 
 /* ---- streams ---- */
 
-struct llm_stream *openai_stream_create(struct llm_answer *a, llm_delta_fn *delta, void *arg)
+struct llm_stream *openai_stream_create(const struct llm_provider *p, struct llm_answer *a, llm_delta_fn *delta,
+                                        void *arg)
 {
     struct llm_stream *s = mem_zero(sizeof *s);
     s->a = a;

@@ -9,11 +9,13 @@
 
 #include "llm/provider.h"
 
-int openai_chat_whole(struct slice body, struct llm_answer *a, struct err *err);
-int openai_embed_whole(struct slice body, int ntexts, struct llm_answer *a, struct err *err);
-void openai_failure(int status, struct slice body, struct llm_failure *to);
+int openai_chat_whole(const struct llm_provider *p, struct slice body, struct llm_answer *a, struct err *err);
+int openai_embed_whole(const struct llm_provider *p, struct slice body, int ntexts, struct llm_answer *a,
+                       struct err *err);
+void openai_failure(const struct llm_provider *p, int status, struct slice body, struct llm_failure *to);
 
-struct llm_stream *openai_stream_create(struct llm_answer *a, llm_delta_fn *delta, void *arg);
+struct llm_stream *openai_stream_create(const struct llm_provider *p, struct llm_answer *a, llm_delta_fn *delta,
+                                        void *arg);
 int openai_stream_feed(struct llm_stream *s, struct slice bytes, struct err *err);
 /* The connection has ended: an error when the answer had not (no finish_reason and no [DONE]). */
 int openai_stream_end(struct llm_stream *s, struct err *err);

@@ -26,6 +26,34 @@ void llm_provider_names(struct buf *to)
         buf_addf(to, "%s%s", i ? ", " : "", providers[i]->name);
 }
 
+const struct llm_provider *llm_provider_at(int i)
+{
+    return i >= 0 && (size_t)i < COUNT ? providers[i] : NULL;
+}
+
+const char *llm_provider_path(const struct llm_provider *p, enum model_kind kind)
+{
+    const char *const paths[] = {[MODEL_CHAT] = p->chat_path,
+                                 [MODEL_EMBED] = p->embed_path,
+                                 [MODEL_RERANK] = p->rerank_path,
+                                 [MODEL_SPEECH] = p->speech_path,
+                                 [MODEL_TRANSCRIBE] = p->transcribe_path};
+    return paths[kind];
+}
+
+void llm_provider_url(const struct model *m, const char *path, struct buf *to)
+{
+    const char *base = m->url ? m->url : m->provider->url;
+    size_t n = strlen(base);
+    if (*path == '@') {
+        const char *host = strstr(base, "://"), *end = host ? strchr(host + 3, '/') : NULL;
+        n = end ? (size_t)(end - base) : n;
+        path++;
+    }
+    buf_add(to, base, n);
+    buf_add_str(to, path);
+}
+
 void llm_answer_init(struct llm_answer *a)
 {
     *a = (struct llm_answer){.tokens_in = -1, .tokens_out = -1};

@@ -41,10 +41,13 @@ void llm_note(struct buf *notes, const char *param, const char *action, const ch
 struct llm_stream;
 typedef void llm_delta_fn(void *arg, const struct llm_delta *d);
 
+/* Functions that read a reply or write headers are given the row they are called through: rows share them and differ
+ * in data. */
 struct llm_provider {
     const char *name;
-    const char *url;   /* base when the model gives none; NULL: the model must give one */
-    const char *about; /* one sentence */
+    const char *url;    /* base when the model gives none; NULL: the model must give one */
+    const char *about;  /* one sentence */
+    const void *quirks; /* what the provider's own file knows about this row; nobody else's business */
 
     /* local: both run on a worker. */
     bool local;
@@ -53,19 +56,38 @@ struct llm_provider {
                        struct err *err);
     bool (*knows)(const char *model_id, enum model_kind kind); /* local: is there such a model? */
 
-    /* remote: pure. Paths go after the base; NULL: cannot do that. */
-    const char *chat_path, *embed_path;
-    void (*headers)(struct buf *lines, struct slice key); /* "Name: value\n" each; key may be empty */
+    /* remote: pure. NULL: cannot do that. llm_provider_url puts a path behind the base. */
+    const char *chat_path, *embed_path, *rerank_path, *speech_path, *transcribe_path;
+    void (*headers)(const struct llm_provider *p, struct buf *lines, struct slice key); /* "Name: value\n" each; key may
+                                                                                           be empty */
     int (*chat_body)(const struct llm_request *q, const struct model *m, struct buf *body, struct buf *notes,
                      struct err *err);
-    int (*chat_whole)(struct slice body, struct llm_answer *a, struct err *err);
-    int (*embed_body)(const struct llm_embed_request *q, const struct model *m, struct buf *body, struct err *err);
-    int (*embed_whole)(struct slice body, int ntexts, struct llm_answer *a, struct err *err);
-    void (*failure)(int status, struct slice body, struct llm_failure *to); /* of a reply that is not 2xx */
+    int (*chat_whole)(const struct llm_provider *p, struct slice body, struct llm_answer *a, struct err *err);
+    int (*embed_body)(const struct llm_embed_request *q, const struct model *m, struct buf *body, struct buf *notes,
+                      struct err *err);
+    int (*embed_whole)(const struct llm_provider *p, struct slice body, int ntexts, struct llm_answer *a,
+                       struct err *err);
+    int (*rerank_body)(const struct llm_rerank_request *q, const struct model *m, struct buf *body, struct buf *notes,
+                       struct err *err);
+    int (*rerank_whole)(const struct llm_provider *p, struct slice body, int ndocs, struct llm_answer *a,
+                        struct err *err);
+    /* The reply to speech is the audio itself. */
+    int (*speech_body)(const struct llm_speech_request *q, const struct model *m, struct buf *body, struct buf *notes,
+                       struct err *err);
+    /* A multipart body: content_type gets its media type with the boundary. */
+    int (*transcribe_body)(const struct llm_transcribe_request *q, const struct model *m, struct buf *body,
+                           struct buf *content_type, struct buf *notes, struct err *err);
+    /* a->text gets the words of a JSON reply (or the whole body, of another media type); a->tokens_* its usage. */
+    int (*transcribe_whole)(const struct llm_provider *p, struct slice body, struct slice type, struct llm_answer *a,
+                            struct err *err);
+    void (*failure)(const struct llm_provider *p, int status, struct slice body,
+                    struct llm_failure *to); /* of a reply that is not 2xx */
 
     /* A stream fills `a` and calls delta for every bit; feed and end return 0 or an error. After an error, only destroy
      * may follow. */
-    struct llm_stream *(*stream_create)(struct llm_answer *a, llm_delta_fn *delta, void *arg);
+    const char *stream_type; /* its media type: text/event-stream or application/x-ndjson */
+    struct llm_stream *(*stream_create)(const struct llm_provider *p, struct llm_answer *a, llm_delta_fn *delta,
+                                        void *arg);
     int (*stream_feed)(struct llm_stream *s, struct slice bytes, struct err *err);
     int (*stream_end)(struct llm_stream *s, struct err *err);
     void (*stream_destroy)(struct llm_stream *s);
@@ -73,5 +95,12 @@ struct llm_provider {
 
 const struct llm_provider *llm_provider_find(struct slice name); /* NULL when unknown; thread: any */
 void llm_provider_names(struct buf *to);                         /* "builtin, openai" */
+/* The rows in the order of the list; NULL after the last. */
+const struct llm_provider *llm_provider_at(int i);
+/* The path for models of this kind; NULL when the provider has none. Local providers have none at all. */
+const char *llm_provider_path(const struct llm_provider *p, enum model_kind kind);
+/* Appends the address of that path for a model: after its base, or, for a path that starts with "@/", after the base's
+ * scheme and host. */
+void llm_provider_url(const struct model *m, const char *path, struct buf *to);
 
 #endif

@@ -20,7 +20,7 @@ static int run(struct slice in, size_t step, struct llm_answer *a)
     size_t pieces = 0;
     int r = 0;
     llm_answer_init(a);
-    struct llm_stream *s = openai_stream_create(a, count, &pieces);
+    struct llm_stream *s = openai_stream_create(llm_provider_find(SLICE("openai")), a, count, &pieces);
     for (size_t at = 0; at < in.len && r == 0; at += step)
         r = openai_stream_feed(s, slice_of(in.p + at, in.len - at < step ? in.len - at : step), &err);
     if (r == 0)
@@ -41,14 +41,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     llm_answer_release(&a);
     llm_answer_release(&b);
     llm_answer_init(&a);
-    openai_chat_whole(in, &a, &err);
+    openai_chat_whole(llm_provider_find(SLICE("openai")), in, &a, &err);
     llm_answer_release(&a);
     llm_answer_init(&a);
-    openai_embed_whole(in, 2, &a, &err);
+    openai_embed_whole(llm_provider_find(SLICE("openai")), in, 2, &a, &err);
     llm_answer_release(&a);
     struct llm_failure f;
     llm_failure_init(&f);
-    openai_failure(size ? 400 + data[0] % 200 : 400, in, &f);
+    openai_failure(llm_provider_find(SLICE("openai")), size ? 400 + data[0] % 200 : 400, in, &f);
     assert(utf8_valid(buf_slice(&f.text)) && f.class != LLM_FINE);
     llm_failure_release(&f);
     return 0;

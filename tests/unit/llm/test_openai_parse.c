@@ -26,7 +26,7 @@ static void feed(struct slice in, size_t cut, struct result *to)
 {
     *to = (struct result){0};
     llm_answer_init(&to->a);
-    struct llm_stream *s = openai_stream_create(&to->a, on_delta, &to->pieces);
+    struct llm_stream *s = openai_stream_create(llm_provider_find(SLICE("openai")), &to->a, on_delta, &to->pieces);
     to->r = openai_stream_feed(s, slice_of(in.p, cut), &to->err);
     if (to->r == 0)
         to->r = openai_stream_feed(s, slice_of(in.p + cut, in.len - cut), &to->err);
@@ -158,7 +158,7 @@ static void streams_that_fail(void **state)
 static int whole(const char *body, struct llm_answer *a, struct err *err)
 {
     llm_answer_init(a);
-    return openai_chat_whole(slice_str(body), a, err);
+    return openai_chat_whole(llm_provider_find(SLICE("openai")), slice_str(body), a, err);
 }
 
 static void whole_replies(void **state)
@@ -202,7 +202,7 @@ static void whole_replies(void **state)
 static int embed(const char *body, int n, struct llm_answer *a, struct err *err)
 {
     llm_answer_init(a);
-    return openai_embed_whole(slice_str(body), n, a, err);
+    return openai_embed_whole(llm_provider_find(SLICE("openai")), slice_str(body), n, a, err);
 }
 
 static void embeddings(void **state)
@@ -255,7 +255,7 @@ static void error_bodies(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct llm_failure f;
         llm_failure_init(&f);
-        openai_failure(cases[i].status, slice_str(cases[i].body), &f);
+        openai_failure(llm_provider_find(SLICE("openai")), cases[i].status, slice_str(cases[i].body), &f);
         assert_string_equal(buf_cstr(&f.text), cases[i].text);
         assert_int_equal(f.class, cases[i].class);
         llm_failure_release(&f);
