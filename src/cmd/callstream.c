@@ -93,11 +93,11 @@ void callstream_end(struct callstream *s, const struct err *err, struct slice an
         return;
     if (err) {
         snprintf(sentence, sizeof sentence, "%s %s", err_class(err->code), err->msg);
-        callstream_note(s, "error", 2, (struct slice[]){SLICE("error"), slice_str(sentence)});
-    } else {
-        for (int i = 0; i < nwords; i++)
-            all[2 + i] = words[i];
-        callstream_note(s, "done", nwords + 2, all);
+        all[0] = SLICE("error");
+        all[1] = slice_str(sentence);
     }
+    for (int i = 0; i < nwords; i++)
+        all[2 + i] = words[i];
+    callstream_note(s, err ? "error" : "done", nwords + 2, all);
     keep(s);
 }

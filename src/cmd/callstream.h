@@ -10,7 +10,7 @@
  *              type node   node <id> kind <kind> state <state>       (flows)
  *              type delta  text <piece>
  *              type done   text <answer> [further fields]
- *              type error  error <"CLASS sentence">
+ *              type error  error <"CLASS sentence"> [further fields]
  *
  *            With STREAM the pieces are also published on the channel call:<id>. The key lives for an hour after the
  * last word. Entries are effects like any XADD's: they are journaled and replicated.
@@ -45,7 +45,7 @@ void callstream_piece(struct callstream *s, struct call *c, struct slice text);
 /* One entry of another type: words are field, value, field, value, ... Streams only. */
 void callstream_note(struct callstream *s, const char *type, int nwords, const struct slice *words);
 
-/* The last entry: `error` when err is not NULL, else `done` with the answer and further words. Streams only. */
+/* The last entry: `error` when err is not NULL, else `done` with the answer; then further words. Streams only. */
 void callstream_end(struct callstream *s, const struct err *err, struct slice answer, int nwords,
                     const struct slice *words);
 

@@ -163,7 +163,7 @@ static void on_done(void *arg, struct flow_run *run)
     if (!err.code)
         add_to_session(x, answer, &err);
     const struct err *failed = err.code ? &err : NULL;
-    callstream_end(&x->stream, failed, answer, 2,
+    callstream_end(&x->stream, failed, answer, failed ? 0 : 2,
                    (struct slice[]){SLICE("state"), slice_str(run_state_name(run_state(run)))});
     struct call *call = x->call;
     if (call)

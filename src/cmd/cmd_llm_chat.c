@@ -1,21 +1,23 @@
 /* LLM.CHAT and LLM.ASK: one question, one answer.
  *
  * The client is parked (or has its id, under ASYNC) while the call is under way. When the answer is there, question and
- * answer are added to the session in one step, so a session never holds half a turn; a call that fails adds nothing.
+ * answer are added to the session in one step, so a session never holds half a turn. Of a call that was cut off (its
+ * client went away, LLM.CANCEL, the vendor broke off) the text that had come is kept in the same way, marked in the
+ * answer's META: {"partial":true,"reason":"client"|"cancel"|"upstream"}. A call of which no text had come adds nothing.
  * Two calls on one session at the same time each see the session as it was when they began, and their turns are added
  * in the order in which they end. */
 #include "cmd/cmd_llm.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "cmd/callstream.h"
-#include "cmd/effects.h"
 #include "cmd/llm_options.h"
 #include "cmd/outbound.h"
 #include "cmd/session_turn.h"
-#include "cmd/inside.h"
 #include "llm/llm.h"
 #include "session/context.h"
 
@@ -25,6 +27,7 @@ struct turn {
     struct slice key; /* of the session, a copy; p NULL: LLM.ASK */
     struct slice question;
     bool meta;
+    bool gone; /* its client went away */
     char id[ID_LEN + 1];
     struct llm_call *llm;
     struct callstream stream;
@@ -67,36 +70,60 @@ static void meta_reply(struct reply *r, const struct turn *t, const struct llm_r
     }
 }
 
-/* Under ASYNC there is no call to add the turn with: the two messages are commands of one group. */
-static int add_inside(struct turn *t, const struct llm_reply *a, struct err *err)
+static const char *why_cut(const struct turn *t, const struct err *failed)
 {
-    struct buf out = {0};
-    struct slice user[] = {SLICE("SESSION.ADD"), t->key, SLICE("user"), t->question};
-    struct slice model[] = {SLICE("SESSION.ADD"), t->key,       SLICE("assistant"), a->text,
-                            SLICE("TOOL-CALLS"),  a->tool_calls};
-    effects_begin();
-    call_inside(t->db, 4, user, &out, 2);
-    if (out.len && out.p[0] != '-') {
-        buf_clear(&out);
-        call_inside(t->db, a->tool_calls.len ? 6 : 4, model, &out, 2);
-    }
-    effects_end();
-    bool failed = !out.len || out.p[0] == '-';
-    if (failed)
-        err_set(err, ERR_STATE, "the answer could not be added to the session: %.*s", (int)out.len, out.p);
-    buf_release(&out);
-    return failed ? ERR_STATE : 0;
+    if (t->gone)
+        return "client";
+    return failed->code == ERR_CANCELLED ? "cancel" : "upstream";
 }
 
-static int add_turn(struct turn *t, const struct llm_reply *a, struct session_id ids[2], struct err *err)
+/* Question and answer, or what had come of it: both or neither. Tool calls are whole only in a whole answer. */
+static int add_turn(struct turn *t, const struct llm_reply *a, const struct err *failed, struct session_id ids[2],
+                    struct err *err)
 {
+    char mark[64];
     struct session_msg turn[] = {
         {.role = SESSION_USER, .content = t->question},
         {.role = SESSION_ASSISTANT, .content = a->text, .tool_calls = a->tool_calls},
     };
-    if (!t->key.p)
-        return 0;
-    return t->call ? session_turn_add(t->call, t->key, turn, 2, ids, err) : add_inside(t, a, err);
+    if (failed) {
+        int n = snprintf(mark, sizeof mark, "{\"partial\":true,\"reason\":\"%s\"}", why_cut(t, failed));
+        turn[1].meta = slice_of(mark, (size_t)n);
+        turn[1].tool_calls = SLICE("");
+    }
+    return t->call ? session_turn_add(t->call, t->key, turn, 2, ids, err)
+                   : session_turn_add_alone(t->db, t->key, turn, 2, ids, err);
+}
+
+/* Brings the turn into the session, when there is one and something to keep. False with *err: there was, and it could
+ * not be added. */
+static bool keep_turn(struct turn *t, const struct llm_reply *a, const struct err *failed, struct session_id ids[2],
+                      struct err *err)
+{
+    if (!t->key.p || (failed && (!a->text.len || outbound_stopping())))
+        return true;
+    if (add_turn(t, a, failed, ids, err) == 0)
+        return true;
+    if (failed) /* the failure is what the client has to hear of */
+        log_verbose("what had come of the call %s is not kept: %s", t->id, err->msg);
+    return failed != NULL;
+}
+
+/* The last entry of the call's stream. */
+static void note_end(struct turn *t, const struct llm_reply *a, const struct err *failed, const struct session_id *ids)
+{
+    struct slice words[6];
+    char id[SESSION_ID_TEXT];
+    int n = 0;
+    if (failed) {
+        word_pair(words, &n, "class", slice_str(llm_class_name(a->facts.failure)));
+    } else {
+        word_pair(words, &n, "model", a->facts.model);
+        word_pair(words, &n, "finish", a->finish);
+    }
+    if (!session_id_none(ids[1]))
+        word_pair(words, &n, "message", slice_of(id, session_id_text(ids[1], id)));
+    callstream_end(&t->stream, failed, failed ? SLICE("") : a->text, n, words);
 }
 
 static void on_done(void *arg, const struct llm_reply *answer, const struct err *failed)
@@ -104,15 +131,9 @@ static void on_done(void *arg, const struct llm_reply *answer, const struct err 
     struct turn *t = arg;
     struct session_id ids[2] = {{0}};
     struct err err;
-    if (!failed && add_turn(t, answer, ids, &err) < 0)
+    if (!keep_turn(t, answer, failed, ids, &err))
         failed = &err;
-    struct slice words[4];
-    int n = 0;
-    if (!failed) {
-        word_pair(words, &n, "model", answer->facts.model);
-        word_pair(words, &n, "finish", answer->finish);
-    }
-    callstream_end(&t->stream, failed, failed ? SLICE("") : answer->text, n, words);
+    note_end(t, answer, failed, ids);
     if (t->call) {
         if (failed)
             call_err(t->call, failed);
@@ -134,7 +155,9 @@ static void on_delta(void *arg, const struct llm_delta *d)
 
 static void on_cancel(struct call *c, void *arg)
 {
-    llm_cancel(((struct turn *)arg)->llm);
+    struct turn *t = arg;
+    t->gone = true;
+    llm_cancel(t->llm);
 }
 
 /* ---- the question ---- */

@@ -9,6 +9,7 @@
 static struct http_client *http;
 static struct llm *llm;
 static int64_t threads;
+static bool stopping;
 
 static const struct setting rows[] = {
     {.name = "outbound-threads",
@@ -37,7 +38,13 @@ int outbound_open(struct loop *l, struct job_pool *pool, struct err *err)
 
 void outbound_stop(void)
 {
+    stopping = true;
     llm_stop(llm);
+}
+
+bool outbound_stopping(void)
+{
+    return stopping;
 }
 
 void outbound_close(void)

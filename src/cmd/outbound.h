@@ -3,6 +3,8 @@
 #ifndef CMD_OUTBOUND_H
 #define CMD_OUTBOUND_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "io/job.h"
 #include "io/loop.h"
@@ -12,8 +14,9 @@ struct llm;
 
 void outbound_settings(void);
 int outbound_open(struct loop *l, struct job_pool *pool, struct err *err);
-void outbound_stop(void);  /* no new calls, no retries */
-void outbound_close(void); /* every call that is left ends */
+void outbound_stop(void);     /* no new calls, no retries */
+bool outbound_stopping(void); /* the journal may be closed: what ends from now on changes nothing */
+void outbound_close(void);    /* every call that is left ends */
 
 struct http_client *outbound_http(void);
 struct llm *outbound_llm(void);

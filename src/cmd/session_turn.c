@@ -2,6 +2,8 @@
 #include "cmd/session_turn.h"
 
 #include "base/mem.h"
+#include "cmd/block.h"
+#include "cmd/effects.h"
 
 const struct session_limits *session_limits_of(const struct call *c)
 {
@@ -88,4 +90,15 @@ int session_turn_add(struct call *c, struct slice key, const struct session_msg 
                      struct err *err)
 {
     return session_turn_add_at(c, key, msgs, n, store_now(c->db->store), ids, err);
+}
+
+int session_turn_add_alone(struct db *db, struct slice key, const struct session_msg *msgs, size_t n,
+                           struct session_id *ids, struct err *err)
+{
+    struct call alone = {.db = db, .flags = CALL_INTERNAL};
+    effects_begin();
+    int rc = session_turn_add(&alone, key, msgs, n, ids, err);
+    effects_end();
+    block_serve();
+    return rc;
 }

@@ -22,6 +22,10 @@ int session_turn_add(struct call *c, struct slice key, const struct session_msg 
 int session_turn_add_at(struct call *c, struct slice key, const struct session_msg *msgs, size_t n, int64_t now_ms,
                         struct session_id *ids, struct err *err);
 
+/* The same where no call is left to add with (ASYNC): the effects leave at once, as one group. */
+int session_turn_add_alone(struct db *db, struct slice key, const struct session_msg *msgs, size_t n,
+                           struct session_id *ids, struct err *err);
+
 /* The session under key, to be looked at; NULL when absent. ERR_WRONGTYPE when it is something else. */
 int session_read(struct call *c, struct slice key, const struct session **out, struct err *err);
 /* The same, to be changed. */
