@@ -1,256 +1,138 @@
-/* HTTP server over libmicrohttpd. See httpd.h.
+/* The HTTP server over libmicrohttpd: its life, its connections. See httpd.h; requests are in httpd_req.c.
  *
  * libmicrohttpd brings an epoll descriptor with all its sockets in it; the loop watches that one descriptor, and a
  * timer stands for MHD_get_timeout. No request is ever handled but from on_ready, so the library's own locks are never
- * waited for. Resuming a sleeping connection writes to a pipe inside that epoll set, which brings us back to on_ready.
+ * waited for. A sleeping connection that is woken has no event of its own: the timer brings us to on_ready in the next
+ * turn.
  *
- * Built for scrapes, health checks and some hundred API calls at a time; the data path is RESP.
+ * Built for 10,000 open streams that each say something now and then, and some thousand whole answers a second.
  *
- * What would surprise: the library sees the end of a sleeping connection only when it is woken, so a slow handler is
- * not told that its peer hung up. And it refuses to stop while connections sleep: httpd_close wakes them first. */
-#include "net/httpd.h"
-
+ * What would surprise: the library does not look at sleeping connections at all, so it does not see that a peer hung
+ * up. An epoll set of our own does (the vigil): a connection enters it when it first sleeps, for nothing but its end,
+ * and stays to its own; that costs one system call a connection and none a request. And the library refuses to stop
+ * while connections sleep: httpd_close wakes them first. */
+#include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
-#include "base/list.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/num.h"
+#include "net/httpd_own.h"
 
-#define BACKLOG     128
+#define BACKLOG     4096
 #define HEADERS_MAX (32 * 1024) /* of one request; longer ones are answered with 431 by the library */
+#define SLOWEST     1024        /* bytes a second of a body, on average over idle_s */
+#define SWEEP_MS    1000
+#define EVENTS      256
 
-struct httpd_stats httpd_stats;
+/* --- connections --- */
 
-struct httpd {
-    struct MHD_Daemon *daemon;
-    struct watch *watch;
-    struct timer *timer;
-    struct list asleep; /* struct httpd_req, by link */
-    void (*handler)(void *arg, struct httpd_req *r);
-    void *arg;
-    size_t body_max;
-    int port;
-    bool closed_one; /* a connection went during this MHD_run */
-};
-
-struct httpd_req {
-    struct httpd *server;
-    struct MHD_Connection *conn; /* NULL: gone */
-    struct list link;            /* in server->asleep */
-    char *method, *path;
-    struct buf body, headers; /* headers: name NUL value NUL ... of the answer */
-    size_t dropped;           /* bytes of a body that is too long */
-    struct MHD_Response *answer;
-    unsigned status;
-    bool handled; /* the handler has been called */
-    bool replied;
-    void (*gone)(void *arg);
-    void *gone_arg;
-};
-
-/* --- requests --- */
-
-static struct httpd_req *req_create(struct httpd *h, struct MHD_Connection *conn, const char *method, const char *url)
+static bool is_local(const struct sockaddr *a)
 {
-    struct httpd_req *r = mem_zero(sizeof *r);
-    r->server = h;
-    r->conn = conn;
-    list_init(&r->link);
-    r->method = mem_strdup(method);
-    r->path = mem_strdup(url);
-    buf_init(&r->body, h->body_max);
-    httpd_stats.requests++;
-    return r;
+    if (a->sa_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
+    if (a->sa_family != AF_INET6)
+        return a->sa_family == AF_UNIX;
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)a)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
 }
 
-static void req_destroy(struct httpd_req *r)
+void httpd_peer_owes(struct httpd_peer *p)
 {
-    if (r->answer)
-        MHD_destroy_response(r->answer);
-    mem_free(r->method);
-    mem_free(r->path);
-    buf_release(&r->body);
-    buf_release(&r->headers);
-    mem_free(r);
+    list_del(&p->link);
+    p->heard = 0;
+    p->due_ms = clock_mono_ms() + p->server->idle_ms;
+    list_add_tail(&p->server->unheard, &p->link);
 }
 
-const char *httpd_method(const struct httpd_req *r)
+void httpd_peer_heard(struct httpd_peer *p, size_t bytes)
 {
-    return r->method;
+    p->heard += bytes;
 }
 
-const char *httpd_path(const struct httpd_req *r)
+void httpd_peer_complete(struct httpd_peer *p)
 {
-    return r->path;
+    list_del(&p->link);
 }
 
-const char *httpd_query(const struct httpd_req *r, const char *name)
+void httpd_peer_watch(struct httpd_peer *p)
 {
-    const char *value = NULL;
-    if (!r->conn ||
-        MHD_lookup_connection_value_n(r->conn, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, NULL) != MHD_YES)
-        return NULL;
-    return value ? value : "";
+    struct epoll_event e = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = p};
+    if (!p->watched)
+        p->watched = epoll_ctl(p->server->vigil, EPOLL_CTL_ADD, p->fd, &e) == 0;
 }
 
-const char *httpd_header(const struct httpd_req *r, const char *name)
+static void peer_begin(struct httpd *h, struct MHD_Connection *conn, void **state)
 {
-    return r->conn ? MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name) : NULL;
+    struct httpd_peer *p = mem_zero(sizeof *p);
+    p->server = h;
+    p->conn = conn;
+    p->fd = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    p->local = is_local(MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    list_init(&p->link);
+    httpd_peer_owes(p);
+    httpd_stats.connections++;
+    *state = p;
 }
 
-struct slice httpd_body(const struct httpd_req *r)
+/* The socket is still open; a child process may hold it open after us, so it must leave the vigil by name. */
+static void peer_end(struct httpd_peer *p)
 {
-    return buf_slice(&r->body);
-}
-
-void httpd_on_gone(struct httpd_req *r, void (*gone)(void *arg), void *arg)
-{
-    r->gone = gone;
-    r->gone_arg = arg;
-}
-
-void httpd_add_header(struct httpd_req *r, const char *name, const char *value)
-{
-    buf_add(&r->headers, name, strlen(name) + 1);
-    buf_add(&r->headers, value, strlen(value) + 1);
-}
-
-static void set_answer(struct httpd_req *r, int status, const char *type, struct slice body)
-{
-    r->status = (unsigned)status;
-    r->answer = MHD_create_response_from_buffer(body.len, (void *)(body.len ? body.p : ""), MHD_RESPMEM_MUST_COPY);
-    if (!r->answer)
-        return;
-    MHD_add_response_header(r->answer, "Content-Type", type);
-    for (size_t at = 0; at < r->headers.len;) {
-        const char *name = r->headers.p + at, *value = name + strlen(name) + 1;
-        MHD_add_response_header(r->answer, name, value); /* refuses CR and LF */
-        at += strlen(name) + strlen(value) + 2;
-    }
-    if (status >= 400)
-        httpd_stats.errors++;
-}
-
-void httpd_reply(struct httpd_req *r, int status, const char *type, struct slice body)
-{
-    r->replied = true;
-    if (!r->conn) {
-        req_destroy(r);
-        return;
-    }
-    set_answer(r, status, type, body);
-    if (list_empty(&r->link))
-        return; /* still inside the handler: on_request sends it */
-    list_del(&r->link);
-    MHD_resume_connection(r->conn);
-}
-
-/* --- the library's callbacks --- */
-
-static enum MHD_Result send_answer(struct httpd_req *r)
-{
-    return r->answer ? MHD_queue_response(r->conn, r->status, r->answer) : MHD_NO; /* MHD_NO closes the connection */
-}
-
-static enum MHD_Result refuse_body(struct httpd_req *r)
-{
-    char text[96];
-    int n = snprintf(text, sizeof text, "{\"error\":{\"message\":\"the body is longer than %zu bytes\"}}",
-                     r->server->body_max);
-    r->handled = r->replied = true;
-    httpd_add_header(r, "Connection", "close");
-    set_answer(r, 413, "application/json", slice_of(text, (size_t)n));
-    return send_answer(r);
-}
-
-/* The head of the request: a body that says it is too long is refused before it comes. */
-static enum MHD_Result on_head(struct httpd_req *r)
-{
-    const char *length = httpd_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t n;
-    if (length && num_to_u64(slice_str(length), &n) && n > r->server->body_max)
-        return refuse_body(r);
-    return MHD_YES;
-}
-
-/* A body without a length may turn out too long: it is read to its end and dropped, but not for ever. */
-static enum MHD_Result on_piece(struct httpd_req *r, const char *data, size_t *n)
-{
-    size_t len = *n;
-    *n = 0;
-    if (r->dropped == 0 && buf_add(&r->body, data, len))
-        return MHD_YES;
-    r->dropped += len;
-    buf_release(&r->body);
-    return r->dropped <= r->server->body_max + (1u << 20) ? MHD_YES : MHD_NO;
-}
-
-static enum MHD_Result on_complete(struct httpd_req *r)
-{
-    if (r->dropped > 0 && !r->handled)
-        return refuse_body(r);
-    if (!r->handled) {
-        r->handled = true;
-        r->server->handler(r->server->arg, r);
-    }
-    if (r->replied)
-        return send_answer(r);
-    if (list_empty(&r->link)) {
-        MHD_suspend_connection(r->conn);
-        list_add_tail(&r->server->asleep, &r->link);
-    }
-    return MHD_YES;
-}
-
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *n, void **state)
-{
-    struct httpd_req *r = *state;
-    if (!r) {
-        *state = r = req_create(arg, conn, method, url);
-        return on_head(r);
-    }
-    return *n > 0 ? on_piece(r, data, n) : on_complete(r);
-}
-
-static void on_finished(void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode code)
-{
-    struct httpd_req *r = *state;
-    if (!r)
-        return;
-    *state = NULL;
-    r->conn = NULL;
-    list_del(&r->link);
-    if (!r->handled || r->replied) {
-        req_destroy(r);
-        return;
-    }
-    void (*gone)(void *) = r->gone;
-    r->gone = NULL;
-    if (gone)
-        gone(r->gone_arg); /* may reply, and so free it */
+    if (p->watched)
+        epoll_ctl(p->server->vigil, EPOLL_CTL_DEL, p->fd, NULL);
+    list_del(&p->link);
+    httpd_stats.connections--;
+    p->server->closed_one = true;
+    mem_free(p);
 }
 
 static void on_connection(void *arg, struct MHD_Connection *conn, void **state,
                           enum MHD_ConnectionNotificationCode code)
 {
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        peer_begin(arg, conn, state);
+    else
+        peer_end(*state);
+}
+
+/* Peers that hung up while their connections slept. Nothing is freed here: what is woken is handled by on_ready. */
+static void on_vigil(void *arg)
+{
     struct httpd *h = arg;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        httpd_stats.connections++;
-        return;
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(h->vigil, events, EVENTS, 0);
+    for (int i = 0; i < n; i++) {
+        struct httpd_peer *p = events[i].data.ptr;
+        p->hung_up = true;
+        if (p->req)
+            httpd_wake(p->req);
     }
-    httpd_stats.connections--;
-    h->closed_one = true;
+}
+
+/* Requests that do not come to their end: the socket is shut, and the library sees to the rest. */
+static void on_sweep(void *arg)
+{
+    struct httpd *h = arg;
+    int64_t now = clock_mono_ms();
+    while (!list_empty(&h->unheard)) {
+        struct httpd_peer *p = list_entry(h->unheard.next, struct httpd_peer, link);
+        if (p->due_ms > now)
+            return;
+        if (p->heard >= (size_t)h->idle_ms * SLOWEST / 1000) {
+            httpd_peer_owes(p);
+            continue;
+        }
+        list_del(&p->link);
+        shutdown(p->fd, SHUT_RDWR);
+    }
 }
 
 static void on_log(void *arg, const char *fmt, va_list ap)
@@ -268,14 +150,24 @@ static void on_ready(void *arg)
 {
     struct httpd *h = arg;
     MHD_UNSIGNED_LONG_LONG ms;
+    h->woken = false;
     do { /* at its limit the library stops listening, and looks only at the start of a run whether that is over */
         h->closed_one = false;
         MHD_run(h->daemon);
     } while (h->closed_one);
-    if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+    if (h->woken)
+        timer_start(h->timer, 0, 0);
+    else if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
         timer_start(h->timer, ms, 0);
     else
         timer_stop(h->timer);
+}
+
+void httpd_turn_soon(struct httpd *h)
+{
+    if (!h->woken)
+        timer_start(h->timer, 0, 0);
+    h->woken = true;
 }
 
 static int listen_on(const char *addr, int port, struct err *err)
@@ -310,12 +202,47 @@ static int port_of(int fd)
 
 static struct MHD_Daemon *start_daemon(struct httpd *h, int fd, const struct httpd_config *config)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)config->tls_cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)config->tls_key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    return MHD_start_daemon(config->tls_cert ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, httpd_on_request, h,
                             MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
                             MHD_OPTION_CONNECTION_LIMIT, config->connections, MHD_OPTION_CONNECTION_TIMEOUT,
                             config->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MAX,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_finished, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-                            h, MHD_OPTION_END);
+                            MHD_OPTION_NOTIFY_COMPLETED, httpd_on_finished, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+                            on_connection, h, MHD_OPTION_ARRAY, config->tls_cert ? tls : none, MHD_OPTION_END);
+}
+
+static void free_server(struct httpd *h)
+{
+    watch_close(h->watch);
+    watch_close(h->vigil_watch);
+    timer_close(h->timer);
+    timer_close(h->sweep);
+    if (h->daemon)
+        MHD_stop_daemon(h->daemon);
+    if (h->vigil >= 0)
+        close(h->vigil);
+    mem_free(h);
+}
+
+static struct httpd *create_server(struct loop *l, const struct httpd_config *config)
+{
+    struct httpd *h = mem_zero(sizeof *h);
+    h->body_max = config->body_max;
+    h->idle_ms = (int64_t)config->idle_s * 1000;
+    list_init(&h->asleep);
+    list_init(&h->unheard);
+    h->timer = timer_create_on(l, on_ready, h);
+    h->sweep = timer_create_on(l, on_sweep, h);
+    h->vigil = epoll_create1(EPOLL_CLOEXEC);
+    h->vigil_watch = h->vigil >= 0 ? watch_create(l, h->vigil, on_vigil, h) : NULL;
+    return h;
 }
 
 int httpd_open(struct httpd **out, struct loop *l, const struct httpd_config *config,
@@ -324,25 +251,23 @@ int httpd_open(struct httpd **out, struct loop *l, const struct httpd_config *co
     int fd = listen_on(config->addr, config->port, err);
     if (fd < 0)
         return fd;
-    struct httpd *h = mem_zero(sizeof *h);
+    struct httpd *h = create_server(l, config);
     h->handler = handler;
     h->arg = arg;
-    h->body_max = config->body_max;
     h->port = port_of(fd);
-    list_init(&h->asleep);
-    h->daemon = start_daemon(h, fd, config);
+    h->daemon = h->vigil_watch ? start_daemon(h, fd, config) : NULL;
     const union MHD_DaemonInfo *info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info)
         h->watch = watch_create(l, info->epoll_fd, on_ready, h);
     if (!h->watch) {
-        if (h->daemon)
-            MHD_stop_daemon(h->daemon);
-        else
+        if (!h->daemon)
             close(fd);
-        mem_free(h);
-        return err_set(err, ERR_IO, "the HTTP server cannot be started on port %d", config->port);
+        free_server(h);
+        return err_set(err, ERR_IO, "the HTTP server cannot be started on port %d%s", config->port,
+                       config->tls_cert ? ": are the certificate and the key PEM, and do they belong together?" : "");
     }
-    h->timer = timer_create_on(l, on_ready, h);
+    if (h->idle_ms)
+        timer_start(h->sweep, SWEEP_MS, SWEEP_MS);
     *out = h;
     return 0;
 }
@@ -356,13 +281,7 @@ void httpd_close(struct httpd *h)
 {
     if (!h)
         return;
-    watch_close(h->watch);
-    timer_close(h->timer);
-    while (!list_empty(&h->asleep)) {
-        struct httpd_req *r = list_entry(h->asleep.next, struct httpd_req, link);
-        list_del(&r->link);
-        MHD_resume_connection(r->conn);
-    }
-    MHD_stop_daemon(h->daemon);
-    mem_free(h);
+    while (!list_empty(&h->asleep))
+        httpd_wake(list_entry(h->asleep.next, struct httpd_req, link));
+    free_server(h);
 }

@@ -8,8 +8,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,15 +23,43 @@
 
 static struct loop *L;
 static struct httpd *H;
-static struct httpd_req *sleeping[8];
-static int nsleeping, ngone;
+#define MANY 2000
+
+static struct httpd_req *sleeping[8], *streams[MANY];
+static int nsleeping, nstreams, ngone, ndrained;
 
 static void gone(void *arg)
 {
     ngone++;
 }
 
-/* /echo tells all it saw; /slow waits in sleeping[]; /big is a megabyte; anything else is 404 */
+static void drained(void *arg)
+{
+    ndrained++;
+}
+
+/* A stream that the test goes on with; when its client is gone it ends itself. */
+static void stream_gone(void *arg)
+{
+    int i = (int)(intptr_t)arg;
+    ngone++;
+    httpd_stream_add(streams[i], SLICE("into the void"));
+    assert_int_equal(httpd_stream_waiting(streams[i]), 0);
+    httpd_stream_end(streams[i]);
+    streams[i] = NULL;
+}
+
+static void open_stream(struct httpd_req *r)
+{
+    httpd_on_gone(r, stream_gone, (void *)(intptr_t)nstreams);
+    httpd_stream_on_drained(r, drained, NULL);
+    httpd_add_header(r, "X-Stream", "yes");
+    httpd_stream_begin(r, 200, "text/event-stream");
+    streams[nstreams++] = r;
+}
+
+/* /echo tells all it saw; /slow waits in sleeping[]; /stream opens streams[]; /big is a megabyte; anything else is 404
+ */
 static void handler(void *arg, struct httpd_req *r)
 {
     struct buf out = {0};
@@ -38,10 +68,15 @@ static void handler(void *arg, struct httpd_req *r)
         sleeping[nsleeping++] = r;
         return;
     }
+    if (strcmp(httpd_path(r), "/stream") == 0) {
+        open_stream(r);
+        return;
+    }
     if (strcmp(httpd_path(r), "/big") == 0) {
         memset(buf_room(&out, 1 << 20), 'z', 1 << 20);
         buf_grow(&out, 1 << 20);
-        httpd_reply(r, 200, "text/plain", buf_slice(&out));
+        httpd_reply_take(r, 200, "text/plain", &out);
+        assert_int_equal(out.len, 0);
     } else if (strcmp(httpd_path(r), "/echo") == 0) {
         const char *q = httpd_query(r, "q"), *h = httpd_header(r, "x-thing");
         buf_addf(&out, "%s q=%s flag=%d h=%s body=", httpd_method(r), q ? q : "-", httpd_query(r, "flag") != NULL,
@@ -55,15 +90,35 @@ static void handler(void *arg, struct httpd_req *r)
     buf_release(&out);
 }
 
-static int up(void **state)
+static int up_with(unsigned connections, unsigned idle_s)
 {
     struct err err;
-    struct httpd_config config = {.addr = "127.0.0.1", .body_max = 100000, .connections = 4, .idle_s = 30};
+    struct httpd_config config = {
+        .addr = "127.0.0.1", .body_max = 100000, .connections = connections, .idle_s = idle_s};
     log_set_level(LOG_NOTHING);
-    nsleeping = ngone = 0;
+    nsleeping = nstreams = ngone = ndrained = 0;
     if (loop_create(&L, &err) < 0)
         return -1;
     return httpd_open(&H, L, &config, handler, NULL, &err);
+}
+
+static int up(void **state)
+{
+    return up_with(4, 30);
+}
+
+static int up_many(void **state)
+{
+    struct rlimit lim;
+    getrlimit(RLIMIT_NOFILE, &lim);
+    lim.rlim_cur = lim.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &lim);
+    return up_with(MANY, 30);
+}
+
+static int up_impatient(void **state)
+{
+    return up_with(4, 1);
 }
 
 static int down(void **state)
@@ -237,32 +292,183 @@ static void test_slow_answers(void **state)
 
 static void test_peer_of_a_slow_answer_leaves(void **state)
 {
-    int fd = dial();
-    say(fd, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (nsleeping == 0)
+    for (int i = 0; i < 2; i++) {
+        int fd = dial();
+        say(fd, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+        while (nsleeping == i)
+            loop_turn_wait(L);
+        if (i == 0)
+            close(fd);
+        else
+            shutdown(fd, SHUT_WR);
+        while (ngone == i)
+            loop_turn_wait(L);
+        httpd_reply(sleeping[i], 200, "text/plain", SLICE("nobody hears"));
+        if (i == 1)
+            close(fd);
+    }
+    ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200", "body=");
+}
+
+static int stream_to(const char *request)
+{
+    int fd = dial(), before = nstreams;
+    say(fd, request);
+    while (nstreams == before)
         loop_turn_wait(L);
+    return fd;
+}
+
+static void test_stream(void **state)
+{
+    struct buf got = {0};
+    int fd = stream_to("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, &got, "\r\n\r\n"); /* the head does not wait for the first piece */
+    assert_non_null(strstr(got.p, "X-Stream: yes"));
+    assert_non_null(strstr(got.p, "chunked"));
+    httpd_stream_add(streams[0], SLICE("one"));
+    httpd_stream_add(streams[0], SLICE(""));
+    hear(fd, &got, "one");
+    assert_int_equal(httpd_stream_waiting(streams[0]), 0);
+    httpd_stream_add(streams[0], SLICE("two"));
+    httpd_stream_add(streams[0], SLICE("three"));
+    httpd_stream_end(streams[0]);
+    hear(fd, &got, "0\r\n\r\n");
+    assert_non_null(strstr(got.p, "twothree"));
+    buf_clear(&got);
+    say(fd, "GET /echo?q=after HTTP/1.1\r\nHost: x\r\n\r\n"); /* the connection is as good as new */
+    hear(fd, &got, "q=after");
+    assert_non_null(strstr(got.p, "q=after"));
+    assert_int_equal(ngone, 0);
+    assert_int_equal(httpd_stats.streams, 0);
+    buf_release(&got);
     close(fd);
-    for (int i = 0; i < 10; i++)
+}
+
+static void test_cut_stream(void **state)
+{
+    struct buf got = {0};
+    int fd = stream_to("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    httpd_stream_add(streams[0], SLICE("half of it"));
+    hear(fd, &got, "half of it");
+    httpd_stream_cut(streams[0]);
+    hear(fd, &got, "never said"); /* to the end of the connection */
+    assert_null(strstr(got.p, "\r\n0\r\n"));
+    assert_int_equal(ngone, 0);
+    buf_release(&got);
+    close(fd);
+}
+
+/* A producer that adds only while nothing waits: what gathers here is one piece, however much the client leaves. */
+static void test_slow_reader(void **state)
+{
+    static char piece[65536];
+    struct buf got = {0};
+    size_t added = 0;
+    int quiet = 0, fd = stream_to("GET /stream HTTP/1.0\r\nHost: x\r\n\r\n");
+    memset(piece, 'p', sizeof piece);
+    while (quiet < 200) {
+        if (httpd_stream_waiting(streams[0]) == 0) {
+            httpd_stream_add(streams[0], slice_of(piece, sizeof piece));
+            added += sizeof piece;
+            quiet = 0;
+        }
         loop_turn(L);
-    httpd_reply(sleeping[0], 200, "text/plain", SLICE("nobody hears"));
+        quiet++;
+        assert_true(httpd_stream_waiting(streams[0]) <= sizeof piece);
+    }
+    assert_true(httpd_stream_waiting(streams[0]) > 0);
+    int before = ndrained;
+    assert_int_equal(before, added / sizeof piece - 1);
+    while (ndrained == before) {
+        hear(fd, &got, "p");
+        buf_clear(&got);
+        loop_turn(L);
+    }
+    assert_int_equal(httpd_stream_waiting(streams[0]), 0);
+    httpd_stream_add(streams[0], SLICE("the last words"));
+    httpd_stream_end(streams[0]);
+    hear(fd, &got, "the last words");
+    assert_non_null(strstr(buf_cstr(&got), "the last words"));
+    buf_release(&got);
+    close(fd);
+}
+
+static void test_vanished_reader(void **state)
+{
+    struct buf got = {0};
+    uint64_t before = httpd_stats.vanished;
+    int fd = stream_to("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    httpd_stream_add(streams[0], SLICE("something"));
+    hear(fd, &got, "something");
+    close(fd);
+    while (ngone == 0)
+        loop_turn_wait(L);
+    assert_int_equal(httpd_stats.streams, 0);
+    assert_int_equal(httpd_stats.vanished, before + 1);
+    buf_release(&got);
+}
+
+static void test_many_streams(void **state)
+{
+    static int fd[MANY];
+    struct buf got = {0};
+    for (int i = 0; i < MANY; i++)
+        fd[i] = stream_to("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(httpd_stats.streams, MANY);
+    for (int piece = 0; piece < 3; piece++) {
+        for (int i = 0; i < MANY; i++)
+            httpd_stream_add(streams[i], SLICE("tick"));
+        while (ndrained < (piece + 1) * MANY)
+            loop_turn_wait(L);
+    }
+    for (int i = 0; i < MANY; i += 2)
+        close(fd[i]);
+    while (ngone < MANY / 2)
+        loop_turn_wait(L);
+    for (int i = 1; i < MANY; i += 2) {
+        httpd_stream_add(streams[i], SLICE("done"));
+        httpd_stream_end(streams[i]);
+        hear(fd[i], &got, "0\r\n\r\n");
+        assert_non_null(strstr(got.p, "tick\r\n4\r\ndone"));
+        buf_clear(&got);
+        close(fd[i]);
+    }
+    assert_int_equal(ngone, MANY / 2);
+    assert_int_equal(httpd_stats.streams, 0);
+    buf_release(&got);
+}
+
+/* A head that never comes to its end, a byte now and then. */
+static void test_slow_sender(void **state)
+{
+    int fd = dial();
+    char c;
+    say(fd, "GET /echo HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+    while (send(fd, "s", 1, MSG_NOSIGNAL) == 1 && recv(fd, &c, 1, MSG_DONTWAIT) != 0) {
+        loop_turn(L);
+        poll(NULL, 0, 20);
+    }
+    close(fd);
     ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200", "body=");
 }
 
 static void test_close_with_sleepers(void **state)
 {
-    int fd = dial(), other = dial();
+    int fd = dial(), other = dial(), third = stream_to("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
     say(fd, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
     say(other, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
     while (nsleeping == 0)
         loop_turn_wait(L);
     httpd_close(H);
     H = NULL;
-    assert_int_equal(ngone, 1);
+    assert_int_equal(ngone, 2);
     assert_string_equal(httpd_path(sleeping[0]), "/slow");
     assert_null(httpd_header(sleeping[0], "Host"));
     httpd_reply(sleeping[0], 200, "text/plain", SLICE("frees"));
     close(fd);
     close(other);
+    close(third);
 }
 
 /* More connections than allowed: the others wait, nobody is dropped. */
@@ -305,6 +511,12 @@ int main(void)
         TEST(test_big_answer),
         TEST(test_slow_answers),
         TEST(test_peer_of_a_slow_answer_leaves),
+        TEST(test_stream),
+        TEST(test_cut_stream),
+        TEST(test_slow_reader),
+        TEST(test_vanished_reader),
+        cmocka_unit_test_setup_teardown(test_many_streams, up_many, down),
+        cmocka_unit_test_setup_teardown(test_slow_sender, up_impatient, down),
         TEST(test_close_with_sleepers),
         TEST(test_connection_limit),
         TEST(test_bad_address),

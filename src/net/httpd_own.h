@@ -1,0 +1,78 @@
+/* What the files of the HTTP server share: httpd.c has the server and its connections, httpd_req.c the requests.
+ * Thread: loop. */
+#ifndef NET_HTTPD_OWN_H
+#define NET_HTTPD_OWN_H
+
+#include <microhttpd.h>
+
+#include "base/list.h"
+#include "net/httpd.h"
+
+struct httpd {
+    struct MHD_Daemon *daemon;
+    struct watch *watch;
+    struct timer *timer, *sweep;
+    int vigil; /* an epoll of our own: connections that have slept, for their peers' end */
+    struct watch *vigil_watch;
+    struct list asleep;  /* struct httpd_req, by link */
+    struct list unheard; /* struct httpd_peer, by link: no complete request; the oldest first */
+    void (*handler)(void *arg, struct httpd_req *r);
+    void *arg;
+    size_t body_max;
+    int64_t idle_ms;
+    int port;
+    bool closed_one; /* a connection went during this MHD_run */
+    bool woken;      /* somebody was woken since MHD_run began */
+};
+
+/* A connection. */
+struct httpd_peer {
+    struct httpd *server;
+    struct MHD_Connection *conn;
+    struct httpd_req *req; /* the one under way; NULL: none */
+    struct list link;      /* in server->unheard */
+    int64_t due_ms;        /* by when its request must be complete */
+    size_t heard;          /* bytes of a body since due_ms was set */
+    int fd;
+    bool watched; /* is in the vigil */
+    bool hung_up;
+    bool local;
+};
+
+struct httpd_req {
+    struct httpd *server;
+    struct httpd_peer *peer;     /* NULL: gone */
+    struct MHD_Connection *conn; /* NULL: gone */
+    struct list link;            /* in server->asleep */
+    char *method, *path;
+    struct buf body, headers; /* headers: name NUL value NUL ... of the answer */
+    size_t dropped;           /* bytes of a body that is too long */
+    int64_t started_us;
+    struct MHD_Response *answer;
+    unsigned status;
+    struct buf out; /* of a stream: the bytes from `taken` on wait */
+    size_t taken;
+    bool handled;  /* the handler has been called */
+    bool finished; /* it has ended the request: httpd_reply, httpd_stream_end or _cut */
+    bool stream, cut;
+    void (*gone)(void *arg);
+    void *gone_arg;
+    void (*drained)(void *arg);
+    void *drained_arg;
+};
+
+/* The library's callback for a request, and the one for its end. */
+enum MHD_Result httpd_on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
+                                 const char *version, const char *data, size_t *n, void **state);
+void httpd_on_finished(void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode code);
+
+void httpd_wake(struct httpd_req *r); /* nothing when it is not asleep */
+void httpd_turn_soon(struct httpd *h);
+
+/* For httpd_req.c: the peer begins to owe a request, has brought some of it, has brought it whole, falls asleep. */
+void httpd_peer_owes(struct httpd_peer *p);
+void httpd_peer_heard(struct httpd_peer *p, size_t bytes);
+void httpd_peer_complete(struct httpd_peer *p);
+void httpd_peer_watch(struct httpd_peer *p);
+
+#endif

@@ -1,0 +1,357 @@
+/* Requests of the HTTP server: from the head to the last byte of the answer. See httpd.h.
+ *
+ *   head ─► body ─► handler ─┬─► reply ───────────────────────────────► finished
+ *                            ├─► asleep ─► (reply or stream_begin wakes)
+ *                            └─► stream: on_pull ◄─► asleep while nothing waits ─► end
+ *
+ * The library pulls a stream's bytes when the socket takes some; when there are none, the connection sleeps until some
+ * are added. So a stream that says nothing costs no turn of the loop, and one whose reader is slow is simply not
+ * pulled.
+ */
+#include "net/httpd_own.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/num.h"
+
+#define PULL      (16u << 10) /* the most that the library asks for at once */
+#define KEEP_ROOM (4u << 10)  /* of a stream whose bytes are all taken */
+
+struct httpd_stats httpd_stats;
+
+static struct httpd_req *req_create(struct httpd_peer *p, const char *method, const char *url)
+{
+    struct httpd_req *r = mem_zero(sizeof *r);
+    r->server = p->server;
+    r->peer = p;
+    r->conn = p->conn;
+    r->started_us = clock_mono_us();
+    list_init(&r->link);
+    r->method = mem_strdup(method);
+    r->path = mem_strdup(url);
+    buf_init(&r->body, p->server->body_max);
+    httpd_stats.requests++;
+    p->req = r;
+    return r;
+}
+
+static void req_destroy(struct httpd_req *r)
+{
+    if (r->answer)
+        MHD_destroy_response(r->answer);
+    mem_free(r->method);
+    mem_free(r->path);
+    buf_release(&r->body);
+    buf_release(&r->headers);
+    buf_release(&r->out);
+    mem_free(r);
+}
+
+/* ---- what was asked ---- */
+
+const char *httpd_method(const struct httpd_req *r)
+{
+    return r->method;
+}
+
+const char *httpd_path(const struct httpd_req *r)
+{
+    return r->path;
+}
+
+const char *httpd_query(const struct httpd_req *r, const char *name)
+{
+    const char *value = NULL;
+    if (!r->conn ||
+        MHD_lookup_connection_value_n(r->conn, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, NULL) != MHD_YES)
+        return NULL;
+    return value ? value : "";
+}
+
+const char *httpd_header(const struct httpd_req *r, const char *name)
+{
+    return r->conn ? MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name) : NULL;
+}
+
+struct slice httpd_body(const struct httpd_req *r)
+{
+    return buf_slice(&r->body);
+}
+
+bool httpd_is_local(const struct httpd_req *r)
+{
+    return r->peer && r->peer->local;
+}
+
+int64_t httpd_started_us(const struct httpd_req *r)
+{
+    return r->started_us;
+}
+
+void httpd_on_gone(struct httpd_req *r, void (*gone)(void *arg), void *arg)
+{
+    r->gone = gone;
+    r->gone_arg = arg;
+}
+
+/* ---- sleeping ---- */
+
+static void fall_asleep(struct httpd_req *r)
+{
+    if (!list_empty(&r->link))
+        return;
+    httpd_peer_watch(r->peer);
+    MHD_suspend_connection(r->conn);
+    list_add_tail(&r->server->asleep, &r->link);
+}
+
+void httpd_wake(struct httpd_req *r)
+{
+    if (list_empty(&r->link))
+        return;
+    list_del(&r->link);
+    MHD_resume_connection(r->conn);
+    httpd_turn_soon(r->server);
+}
+
+/* ---- answers ---- */
+
+void httpd_add_header(struct httpd_req *r, const char *name, const char *value)
+{
+    buf_add(&r->headers, name, strlen(name) + 1);
+    buf_add(&r->headers, value, strlen(value) + 1);
+}
+
+static void set_answer(struct httpd_req *r, int status, const char *type, struct MHD_Response *answer)
+{
+    r->status = (unsigned)status;
+    r->answer = answer;
+    if (status >= 400)
+        httpd_stats.errors++;
+    if (!answer)
+        return;
+    MHD_add_response_header(answer, "Content-Type", type);
+    for (size_t at = 0; at < r->headers.len;) {
+        const char *name = r->headers.p + at, *value = name + strlen(name) + 1;
+        MHD_add_response_header(answer, name, value); /* refuses CR and LF */
+        at += strlen(name) + strlen(value) + 2;
+    }
+}
+
+/* The handler has had its last word. Inside the handler, on_complete sends the answer. */
+static void finish(struct httpd_req *r)
+{
+    r->finished = true;
+    if (r->conn)
+        httpd_wake(r);
+    else
+        req_destroy(r);
+}
+
+void httpd_reply(struct httpd_req *r, int status, const char *type, struct slice body)
+{
+    if (r->conn)
+        set_answer(r, status, type,
+                   MHD_create_response_from_buffer(body.len, (void *)(body.len ? body.p : ""), MHD_RESPMEM_MUST_COPY));
+    finish(r);
+}
+
+void httpd_reply_take(struct httpd_req *r, int status, const char *type, struct buf *body)
+{
+    size_t n;
+    if (!r->conn || body->len == 0) {
+        httpd_reply(r, status, type, buf_slice(body));
+        buf_release(body);
+        return;
+    }
+    char *p = buf_take(body, &n);
+    set_answer(r, status, type, MHD_create_response_from_buffer_with_free_callback(n, p, mem_free));
+    if (!r->answer)
+        mem_free(p);
+    finish(r);
+}
+
+/* ---- streams ---- */
+
+size_t httpd_stream_waiting(const struct httpd_req *r)
+{
+    return r->out.len - r->taken;
+}
+
+static void take(struct httpd_req *r, char *to, size_t n)
+{
+    memcpy(to, r->out.p + r->taken, n);
+    r->taken += n;
+    if (r->taken < r->out.len)
+        return;
+    r->taken = 0;
+    if (r->out.cap > KEEP_ROOM)
+        buf_release(&r->out);
+    else
+        buf_clear(&r->out);
+    if (r->drained && !r->finished)
+        r->drained(r->drained_arg);
+}
+
+static ssize_t on_pull(void *arg, uint64_t pos, char *to, size_t max)
+{
+    struct httpd_req *r = arg;
+    size_t n = httpd_stream_waiting(r);
+    if (r->cut || r->peer->hung_up)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (n > 0) {
+        n = n < max ? n : max;
+        take(r, to, n);
+        return (ssize_t)n;
+    }
+    if (r->finished)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    fall_asleep(r);
+    return 0;
+}
+
+void httpd_stream_begin(struct httpd_req *r, int status, const char *type)
+{
+    r->stream = true;
+    httpd_stats.streams++;
+    if (!r->conn)
+        return;
+    set_answer(r, status, type, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PULL, on_pull, r, NULL));
+    httpd_wake(r);
+}
+
+void httpd_stream_add(struct httpd_req *r, struct slice bytes)
+{
+    if (!r->conn || bytes.len == 0)
+        return;
+    if (r->taken > r->out.len / 2) { /* the rest moves at most as often as it grows */
+        buf_drop(&r->out, r->taken);
+        r->taken = 0;
+    }
+    buf_add(&r->out, bytes.p, bytes.len);
+    httpd_wake(r);
+}
+
+void httpd_stream_on_drained(struct httpd_req *r, void (*drained)(void *arg), void *arg)
+{
+    r->drained = drained;
+    r->drained_arg = arg;
+}
+
+void httpd_stream_end(struct httpd_req *r)
+{
+    httpd_stats.streams--;
+    finish(r);
+}
+
+void httpd_stream_cut(struct httpd_req *r)
+{
+    r->cut = true;
+    httpd_stream_end(r);
+}
+
+/* ---- the library's callbacks ---- */
+
+static enum MHD_Result send_answer(struct httpd_req *r)
+{
+    return r->answer ? MHD_queue_response(r->conn, r->status, r->answer) : MHD_NO; /* MHD_NO closes the connection */
+}
+
+static enum MHD_Result refuse_body(struct httpd_req *r)
+{
+    struct buf text = {0};
+    buf_addf(&text,
+             "{\"error\":{\"message\":\"the body is longer than %zu bytes\",\"type\":\"invalid_request_error\","
+             "\"param\":null,\"code\":\"request_too_large\"}}\n",
+             r->server->body_max);
+    r->handled = true;
+    httpd_add_header(r, "Connection", "close");
+    httpd_reply_take(r, 413, "application/json", &text);
+    return send_answer(r);
+}
+
+/* The head of the request: a body that says it is too long is refused before it comes. */
+static enum MHD_Result on_head(struct httpd_req *r)
+{
+    const char *length = httpd_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t n;
+    if (length && num_to_u64(slice_str(length), &n)) {
+        if (n > r->server->body_max)
+            return refuse_body(r);
+        if (n > 0 && n <= KEEP_ROOM) /* so much is believed; the rest is made room for as it comes */
+            buf_room(&r->body, n);
+    }
+    return MHD_YES;
+}
+
+/* A body without a length may turn out too long: it is read to its end and dropped, but not for ever. */
+static enum MHD_Result on_piece(struct httpd_req *r, const char *data, size_t *n)
+{
+    size_t len = *n;
+    *n = 0;
+    httpd_peer_heard(r->peer, len);
+    if (r->dropped == 0 && buf_add(&r->body, data, len))
+        return MHD_YES;
+    r->dropped += len;
+    buf_release(&r->body);
+    return r->dropped <= r->server->body_max + (1u << 20) ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result on_complete(struct httpd_req *r)
+{
+    if (r->dropped > 0 && !r->handled)
+        return refuse_body(r);
+    if (!r->handled) {
+        r->handled = true;
+        httpd_peer_complete(r->peer);
+        r->server->handler(r->server->arg, r);
+    }
+    if (r->answer || r->finished)
+        return send_answer(r);
+    if (r->peer->hung_up)
+        return MHD_NO;
+    fall_asleep(r);
+    return MHD_YES;
+}
+
+enum MHD_Result httpd_on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
+                                 const char *version, const char *data, size_t *n, void **state)
+{
+    struct httpd_req *r = *state;
+    if (!r) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        if (!info || !info->socket_context)
+            return MHD_NO;
+        *state = r = req_create(info->socket_context, method, url);
+        return on_head(r);
+    }
+    return *n > 0 ? on_piece(r, data, n) : on_complete(r);
+}
+
+void httpd_on_finished(void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode code)
+{
+    struct httpd_req *r = *state;
+    if (!r)
+        return;
+    *state = NULL;
+    r->peer->req = NULL;
+    httpd_peer_owes(r->peer);
+    r->conn = NULL;
+    r->peer = NULL;
+    list_del(&r->link);
+    if (r->handled && code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        httpd_stats.vanished++;
+    if (!r->handled || r->finished) {
+        req_destroy(r);
+        return;
+    }
+    buf_release(&r->out);
+    r->taken = 0;
+    void (*gone)(void *) = r->gone;
+    r->gone = NULL;
+    if (gone)
+        gone(r->gone_arg); /* may end it, and so free it */
+}
