@@ -90,6 +90,7 @@ struct llm_facts {
     int64_t us_vendor; /* of us_total: with a vendor, from each attempt's start to its end */
     int attempts;
     bool fallback;          /* the route's FALLBACK text, no model's answer */
+    bool replayed;          /* given again for an idempotency token: nothing was called */
     enum llm_class failure; /* LLM_FINE unless the call failed at a vendor */
     int64_t retry_after_ms; /* on a failure: when to ask again; -1: not known */
 };

@@ -24,6 +24,7 @@
 #include "base/setting.h"
 #include "base/utf8.h"
 #include "llm/account.h"
+#include "llm/idempotency.h"
 #include "llm/provider.h"
 #include "llm/tokens.h"
 
@@ -53,6 +54,7 @@ void llm_boot(void)
 {
     SETTING_REGISTER(settings);
     account_boot();
+    idem_boot();
 }
 
 struct llm {
@@ -61,6 +63,7 @@ struct llm {
     struct job_pool *jobs;
     struct models models;
     struct accounts *accounts;
+    struct idem *idem;
     struct list calls; /* oldest first */
     struct dict by_id;
     struct rng rng; /* jitter of retries */
@@ -823,6 +826,11 @@ struct accounts *llm_accounts(struct llm *l)
     return l->accounts;
 }
 
+struct idem *llm_idempotency(struct llm *l)
+{
+    return l->idem;
+}
+
 struct llm *llm_create(struct loop *loop, struct http_client *http, struct job_pool *jobs)
 {
     struct llm *l = mem_zero(sizeof *l);
@@ -834,6 +842,7 @@ struct llm *llm_create(struct loop *loop, struct http_client *http, struct job_p
     rng_init(&l->rng);
     models_init(&l->models);
     l->accounts = accounts_create();
+    l->idem = idem_create();
     return l;
 }
 
@@ -855,5 +864,6 @@ void llm_destroy(struct llm *l)
     dict_release(&l->by_id);
     models_release(&l->models);
     accounts_destroy(l->accounts);
+    idem_destroy(l->idem);
     mem_free(l);
 }

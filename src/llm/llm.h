@@ -22,6 +22,7 @@
 #include "net/http_client.h"
 
 struct accounts;
+struct idem;
 struct llm;
 struct llm_call; /* valid until its done() returns */
 
@@ -36,6 +37,7 @@ void llm_destroy(struct llm *m);
 void llm_stop(struct llm *m);
 struct models *llm_models(struct llm *m);
 struct accounts *llm_accounts(struct llm *m);
+struct idem *llm_idempotency(struct llm *m);
 
 /* NULL with err filled when the call cannot be started; done() is not called then. */
 struct llm_call *llm_chat_start(struct llm *m, const struct llm_request *q, const struct llm_chat_events *events,
