@@ -1,11 +1,14 @@
 /* Models: the registry, embeddings, calls under way. LLM.CHAT and LLM.ASK are in cmd_llm_chat.c. */
 #include "cmd/cmd_llm.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "cmd/durable.h"
+#include "cmd/effects.h"
 #include "cmd/families.h"
 #include "cmd/llm_options.h"
 #include "cmd/outbound.h"
+#include "cmd/secret.h"
 #include "llm/llm.h"
 #include "llm/tokens.h"
 
@@ -25,6 +28,34 @@ static void changed(struct call *c, int rc, const struct err *err)
     }
     call_effect(c, c->argc, c->argv);
     reply_ok(c->reply);
+}
+
+/* What is kept of LLM.MODEL SET has its keys sealed. Sealed first: a model is not set that could not be kept. */
+static void model_set_kept(struct call *c)
+{
+    struct secret_words kept;
+    struct err err;
+    if (secret_seal(c->argc, c->argv, &kept, &err) < 0) {
+        call_err(c, &err);
+        return;
+    }
+    if (models_set(models(), c->argv + 2, c->argc - 2, &err) < 0) {
+        call_err(c, &err);
+    } else {
+        call_effect(c, kept.n, kept.v);
+        reply_ok(c->reply);
+    }
+    secret_release(&kept);
+}
+
+/* A journal may be older than sealing, and hold keys in clear until it is rewritten. */
+static void model_replay(struct call *c)
+{
+    struct secret_words open;
+    struct err err;
+    secret_open(c->argc, c->argv, &open);
+    changed(c, models_set(models(), open.v + 2, open.n - 2, &err), &err);
+    secret_release(&open);
 }
 
 /* > LLM.MODEL SET mine PROVIDER openai URL http://127.0.0.1:1/v1 ID small KEY env:MY_KEY TIMEOUT 5000
@@ -47,7 +78,15 @@ static void changed(struct call *c, int rc, const struct err *err)
 static void model_set(struct call *c)
 {
     struct err err;
-    changed(c, models_set(models(), c->argv + 2, c->argc - 2, &err), &err);
+    if (c->flags & CALL_REPLAY)
+        model_replay(c);
+    else if (secret_is_sealed(c->argc, c->argv))
+        reply_errorf(c->reply, "INVALID a KEY that begins with sealed: is from a journal, which alone can bring it "
+                               "back; give the key itself");
+    else if (!effects_heard())
+        changed(c, models_set(models(), c->argv + 2, c->argc - 2, &err), &err);
+    else
+        model_set_kept(c);
 }
 
 static void model_del(struct call *c)
@@ -309,7 +348,23 @@ static void emit_word(void *arg, struct slice word)
 {
     struct emitting *e = arg;
     if (e->n < 64)
-        e->words[e->n++] = word;
+        e->words[e->n++] = slice_of(mem_dup(word.p, word.len), word.len);
+}
+
+/* The words were copied: numbers among them live only while they are given. */
+static void write_sealed(struct emitting *e)
+{
+    struct secret_words kept;
+    struct err err;
+    e->rc = secret_seal(e->n, e->words, &kept, &err);
+    if (e->rc < 0) {
+        log_warning("the journal cannot be rewritten: %s", err.msg);
+    } else {
+        e->rc = e->write(e->to, 0, kept.n, kept.v);
+        secret_release(&kept);
+    }
+    for (int i = 2; i < e->n; i++)
+        mem_free((char *)e->words[i].p);
 }
 
 static void emit_model(void *arg, struct model *m)
@@ -321,7 +376,7 @@ static void emit_model(void *arg, struct model *m)
     e->words[0] = SLICE("LLM.MODEL");
     e->words[1] = SLICE("SET");
     model_words(m, emit_word, e);
-    e->rc = e->write(e->to, 0, e->n, e->words);
+    write_sealed(e);
     if (!m->enabled && e->rc >= 0)
         e->rc = e->write(e->to, 0, 3, (struct slice[]){SLICE("LLM.MODEL"), SLICE("DISABLE"), slice_str(m->name)});
 }

@@ -7,7 +7,7 @@
 
 struct effect {
     int db, argc;
-    bool followers; /* for followers only */
+    bool followers;     /* for followers only */
     struct slice *argv; /* one allocation with the bytes behind it */
 };
 
@@ -44,6 +44,11 @@ void effects_mute(effects_sink *fn, bool muted)
             sinks[i].muted = muted;
             listening += muted ? -1 : 1;
         }
+}
+
+bool effects_heard(void)
+{
+    return listening > 0 && !skipping;
 }
 
 static void emit(int db, int argc, const struct slice *argv)

@@ -14,17 +14,19 @@ typedef void effects_sink(void *arg, int db, int argc, const struct slice *argv)
 void effects_add_sink(effects_sink *sink, void *arg, bool followers);
 /* A muted sink is not called. While all are muted an effect costs nothing: nobody keeps it. Not muted at first. */
 void effects_mute(effects_sink *sink, bool muted);
+bool effects_heard(void); /* will an effect be kept or sent by anybody? */
 
 /* Groups nest; only the outermost end emits. Outside any group an effect leaves at once. */
 void effects_begin(void);
 void effects_end(void);
-/* The present group, if it is the outermost, only happened at the same time (keys that a read found expired): no MULTI. */
+/* The present group, if it is the outermost, only happened at the same time (keys that a read found expired): no MULTI.
+ */
 void effects_apart(void);
-void effects_add(int db, int argc, const struct slice *argv); /* copied when it has to wait */
+void effects_add(int db, int argc, const struct slice *argv);           /* copied when it has to wait */
 void effects_add_followers(int db, int argc, const struct slice *argv); /* not for the journal: PUBLISH */
 
-/* The effect of a command that has ended: effects_end() is what follows, with nothing between. Not copied when it is the
- * only one of its group, as nearly always. */
+/* The effect of a command that has ended: effects_end() is what follows, with nothing between. Not copied when it is
+ * the only one of its group, as nearly always. */
 void effects_add_last(int db, int argc, const struct slice *argv);
 
 /* on: effects are not kept (a script has asked for it with redis.set_repl), until off. */

@@ -2,6 +2,7 @@
  * every room was closed, and the llm must be there to hear of it. */
 #include "cmd/outbound.h"
 
+#include "auth/seal.h"
 #include "base/setting.h"
 #include "llm/llm.h"
 #include "net/http_client.h"
@@ -26,6 +27,7 @@ void outbound_settings(void)
 {
     SETTING_REGISTER(rows);
     llm_boot();
+    seal_settings();
 }
 
 int outbound_open(struct loop *l, struct job_pool *pool, struct err *err)

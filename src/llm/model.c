@@ -226,15 +226,60 @@ static int take_field(struct model *m, const struct field *f, const struct slice
     return 0;
 }
 
+static const struct field *field_find(struct slice word)
+{
+    for (size_t k = 0; k < FIELDS; k++)
+        if (slice_is(word, fields[k].word))
+            return &fields[k];
+    return NULL;
+}
+
+static int values_of(const struct field *f)
+{
+    return f->type == PRICE ? 2 : 1;
+}
+
+enum model_word model_word(const struct slice *w, int n, int i)
+{
+    for (int at = 1; at <= i && i < n;) {
+        const struct field *f = field_find(w[at]);
+        if (!f)
+            return MODEL_WORD_STRAY;
+        if (i > at && i <= at + values_of(f))
+            return f->type == KEY ? MODEL_WORD_KEY : MODEL_WORD_OPEN;
+        at += 1 + values_of(f);
+    }
+    return MODEL_WORD_OPEN;
+}
+
+static bool begins(struct slice s, const char *with)
+{
+    return s.len >= strlen(with) && memcmp(s.p, with, strlen(with)) == 0;
+}
+
+bool model_key_is_secret(struct slice key)
+{
+    return !begins(key, "env:") && !begins(key, "file:") && !begins(key, MODEL_SEALED);
+}
+
+/* A word that may be a key in the wrong place is not repeated. */
+static int unknown_option(struct slice word, struct err *err)
+{
+    bool word_like = word.len <= 20;
+    for (size_t i = 0; i < word.len && word_like; i++)
+        word_like = strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ-abcdefghijklmnopqrstuvwxyz", word.p[i]) && word.p[i];
+    if (!word_like)
+        return err_set(err, ERR_INVALID, "unknown option of LLM.MODEL SET; a value with spaces needs quotes");
+    return err_set(err, ERR_INVALID, "unknown option '%.*s' of LLM.MODEL SET", (int)word.len, word.p);
+}
+
 static int take_words(struct model *m, const struct slice *w, int n, struct err *err)
 {
     for (int i = 1; i < n;) {
-        const struct field *f = NULL;
-        for (size_t k = 0; k < FIELDS && !f; k++)
-            f = slice_is(w[i], fields[k].word) ? &fields[k] : NULL;
+        const struct field *f = field_find(w[i]);
         if (!f)
-            return err_set(err, ERR_INVALID, "unknown option '%.*s' of LLM.MODEL SET", (int)utf8_cut(w[i], 40), w[i].p);
-        int values = f->type == PRICE ? 2 : 1;
+            return unknown_option(w[i], err);
+        int values = values_of(f);
         if (i + values >= n)
             return err_set(err, ERR_INVALID, "%s needs %s", f->word, values == 2 ? "two values" : "a value");
         int r = take_field(m, f, &w[i + 1], err);
@@ -368,8 +413,9 @@ static void give(const struct sink *s, const char *name, struct slice value)
 
 static struct slice masked(const char *key)
 {
-    bool reference = strncmp(key, "env:", 4) == 0 || strncmp(key, "file:", 5) == 0;
-    return reference ? slice_str(key) : SLICE("(set)");
+    if (model_key_is_secret(slice_str(key)))
+        return SLICE("(set)");
+    return begins(slice_str(key), MODEL_SEALED) ? SLICE("(sealed)") : slice_str(key);
 }
 
 static void give_price(const struct model *m, const struct sink *s)
@@ -476,6 +522,11 @@ int model_key(const struct model *m, struct buf *to, struct err *err)
         return 0;
     if (strncmp(m->key, "file:", 5) == 0)
         return read_key_file(m, m->key + 5, to, err);
+    if (begins(slice_str(m->key), MODEL_SEALED))
+        return err_set(err, ERR_STATE,
+                       "the key of model '%.60s' was sealed with another secret-key-file; start with that file or set "
+                       "the key again",
+                       m->name);
     if (strncmp(m->key, "env:", 4) != 0) {
         buf_add_str(to, m->key);
         return 0;

@@ -32,13 +32,13 @@ struct model {
     char *key;    /* NULL: none is sent */
     char *params; /* JSON object text or NULL */
     enum model_kind kind;
-    int64_t context;               /* tokens; 0: unknown */
+    int64_t context; /* tokens; 0: unknown */
     struct price price;
     int64_t rpm, tpm, concurrency; /* 0: no limit */
     bool has_budget;
     int64_t budget; /* money.h */
     enum budget_per per;
-    int64_t timeout_ms;            /* 0: the server's */
+    int64_t timeout_ms; /* 0: the server's */
     int64_t retries;
     bool enabled;
     bool builtin;
@@ -53,6 +53,12 @@ void models_release(struct models *ms);
 
 /* words: name PROVIDER p [URL base] ... as after LLM.MODEL SET. Replaces the entry of that name (and enables it). */
 int models_set(struct models *ms, const struct slice *words, int n, struct err *err);
+/* What words[i] of such words is. STRAY: what stands where an option should, and all behind it. */
+enum model_word { MODEL_WORD_OPEN, MODEL_WORD_KEY, MODEL_WORD_STRAY };
+enum model_word model_word(const struct slice *words, int n, int i);
+/* A key that begins so is one that could not be opened (see auth/seal.h): it is kept, calls are refused with STATE. */
+#define MODEL_SEALED "sealed:"
+bool model_key_is_secret(struct slice key); /* neither a reference nor sealed */
 int models_del(struct models *ms, struct slice name, struct err *err);
 int models_enable(struct models *ms, struct slice name, bool on, struct err *err);
 struct model *models_find(struct models *ms, struct slice name); /* NULL when there is none */
