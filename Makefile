@@ -151,6 +151,19 @@ bench-vectors:
 	@$(MAKE) --no-print-directory -j2 skald $(VB)/inproc $(VB)/wire
 	@$(PYTHON) bench/vectors/run.py
 
+# What Skald adds to a call of a model, beside the call itself and another gateway; see bench/gateway/README.md.
+GB := build/bench-gateway
+$(GB)/%: bench/gateway/%.c bench/gateway/wire.c bench/gateway/wire.h
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	@$(CC) $(CSTD) $(WARN) $(CFLAGS) -o $@ $< bench/gateway/wire.c
+
+.PHONY: bench-gateway
+bench-gateway:
+	@utils/deps.sh
+	@$(MAKE) --no-print-directory -j2 skald $(GB)/mock $(GB)/load
+	@$(PYTHON) bench/gateway/run.py
+
 # Redis's own suite against build/skald; see redis-tests-compat/README.md.
 .PHONY: redis-tests
 redis-tests: deps
