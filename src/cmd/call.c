@@ -129,6 +129,7 @@ void call_resume(struct call *c)
     struct client *client = c->client;
     assert(c->flags & CALL_PARKED);
     effects_list_emit(c->effects);
+    effects_let_go();
     c->effects = NULL;
     if (client)
         client->parked = NULL;

@@ -6,6 +6,10 @@
 
 void llm_cmd_boot(void); /* what the journal must write for the registry of models */
 
+struct loop;
+void llm_account_settings(void);
+void llm_account_open(struct loop *l); /* once outbound_llm is there, before the journal is opened */
+
 void llm_chat_run(struct call *c);
 void llm_ask_run(struct call *c);
 

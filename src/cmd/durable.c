@@ -30,6 +30,7 @@ static int (*registries[MAX_REGISTRIES])(durable_write *write, void *to);
 static int nregistries;
 static void (*prepare_switch)(uint64_t lsn);
 static void (*advanced)(void);
+static void (*empty_sums)(void);
 
 static bool appendonly, load_truncated, skip_refused, rdb_preamble;
 static bool once; /* the journal is open only until its base is written: BGREWRITEAOF while it is off */
@@ -71,6 +72,11 @@ void durable_add_registry(int (*emit)(durable_write *write, void *to))
 {
     if (nregistries < MAX_REGISTRIES)
         registries[nregistries++] = emit;
+}
+
+void durable_before_reload(void (*empty)(void))
+{
+    empty_sums = empty;
 }
 
 void durable_before_switch(void (*prepare)(uint64_t lsn))
@@ -304,6 +310,8 @@ int durable_reload(struct err *err)
         close_journal();
     for (int d = 0; d < s->ndbs; d++)
         db_flush(&s->dbs[d]);
+    if (empty_sums)
+        empty_sums();
     if ((rc = replay(&found, err)) < 0)
         return rc;
     return on ? open_journal(false, err) : 0;

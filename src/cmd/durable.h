@@ -29,6 +29,8 @@ void durable_tick(void); /* periodic: starts a compaction when the journal has g
  * the forked child of a compaction: it only reads. */
 typedef int durable_write(void *to, int db, int argc, const struct slice *argv); /* negative: give up */
 void durable_add_registry(int (*emit)(durable_write *write, void *to));
+/* Sums that the replay adds to must be empty when it begins. */
+void durable_before_reload(void (*empty)(void));
 /* Runs before a compacted journal replaces the old one: what values keep in files of their own must be durable up to lsn
  * first; then it calls durable_switch(true), or durable_switch(false) to keep the old journal. */
 void durable_before_switch(void (*prepare)(uint64_t lsn));

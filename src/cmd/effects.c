@@ -22,7 +22,7 @@ static struct {
     bool muted, followers;
 } sinks[MAX_SINKS];
 static int nsinks, listening; /* listening: sinks that are not muted */
-static struct effects group;
+static struct effects group, soon;
 static int depth;
 static bool skipping;
 static bool apart; /* the commands of the group have nothing to do with each other */
@@ -58,6 +58,15 @@ static void emit(int db, int argc, const struct slice *argv)
             sinks[i].fn(sinks[i].arg, db, argc, argv);
 }
 
+static void push(struct effects *list, struct effect e)
+{
+    if (list->n == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 8;
+        list->at = mem_realloc(list->at, list->cap * sizeof *list->at);
+    }
+    list->at[list->n++] = e;
+}
+
 static void keep(struct effects *list, int db, int argc, const struct slice *argv, bool followers)
 {
     size_t bytes = (size_t)argc * sizeof *argv;
@@ -71,11 +80,7 @@ static void keep(struct effects *list, int db, int argc, const struct slice *arg
         copy[i] = slice_of(p, argv[i].len);
         p += argv[i].len;
     }
-    if (list->n == list->cap) {
-        list->cap = list->cap ? list->cap * 2 : 8;
-        list->at = mem_realloc(list->at, list->cap * sizeof *list->at);
-    }
-    list->at[list->n++] = (struct effect){db, argc, followers, copy};
+    push(list, (struct effect){db, argc, followers, copy});
 }
 
 /* A sink's part of a group, between MULTI and EXEC if that is more than one command. */
@@ -125,12 +130,40 @@ void effects_begin(void)
     depth++;
 }
 
+/* Into the group that ends, unless its effects have nothing to do with each other. */
+static void join_soon(void)
+{
+    if (apart) {
+        apart = false;
+        emit_group(&soon);
+        apart = true;
+        return;
+    }
+    for (size_t i = 0; i < soon.n; i++)
+        push(&group, soon.at[i]);
+    soon.n = 0;
+}
+
 void effects_end(void)
 {
     if (--depth > 0)
         return;
+    if (soon.n)
+        join_soon();
     emit_group(&group);
     apart = false;
+}
+
+void effects_add_soon(int db, int argc, const struct slice *argv)
+{
+    if (listening)
+        keep(&soon, db, argc, argv, false);
+}
+
+void effects_let_go(void)
+{
+    if (depth == 0)
+        emit_group(&soon);
 }
 
 void effects_abandon(void)
@@ -170,7 +203,7 @@ void effects_add_followers(int db, int argc, const struct slice *argv)
 
 void effects_add_last(int db, int argc, const struct slice *argv)
 {
-    if (depth == 1 && group.n == 0 && !skipping)
+    if (depth == 1 && group.n == 0 && soon.n == 0 && !skipping)
         emit(db, argc, argv);
     else
         effects_add(db, argc, argv);

@@ -29,6 +29,11 @@ void effects_add_followers(int db, int argc, const struct slice *argv); /* not f
  * the only one of its group, as nearly always. */
 void effects_add_last(int db, int argc, const struct slice *argv);
 
+/* What belongs to a change that is about to be stated (what a call has cost, to the turn that it added): it leaves with
+ * the next group that ends, or alone at effects_let_go(). Copied. */
+void effects_add_soon(int db, int argc, const struct slice *argv);
+void effects_let_go(void);
+
 /* on: effects are not kept (a script has asked for it with redis.set_repl), until off. */
 void effects_skip(bool on);
 /* Drops the group that is open, and all that still comes: the process ends in the middle of it. */

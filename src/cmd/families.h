@@ -38,6 +38,7 @@ extern const struct cmd_family vector_family, vector_read_family, vector_search_
 extern const struct cmd_family vector_optimize_family;
 extern const struct cmd_family session_family;
 extern const struct cmd_family llm_family;
+extern const struct cmd_family llm_account_family;
 extern const struct cmd_family flow_family;
 
 #endif

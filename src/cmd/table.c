@@ -52,6 +52,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &vector_bulk_family,
     &vector_optimize_family,
     &llm_family,
+    &llm_account_family,
     &session_family,
     &flow_family,
 };

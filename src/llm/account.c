@@ -452,6 +452,18 @@ void accounts_replay(struct accounts *as, const struct usage_row *row)
     book(as, row);
 }
 
+void accounts_forget_sums(struct accounts *as)
+{
+    usage_clear(as->usage);
+    for (int k = 0; k < ACCOUNT_KINDS; k++) {
+        struct dict_iter it;
+        struct account *a;
+        for (dict_iter_begin(&it, &as->by_name[k]); (a = dict_iter_next(&it));)
+            a->sums = (struct account_sums){0};
+        dict_iter_end(&it);
+    }
+}
+
 void accounts_put_sums(struct accounts *as, enum account_kind kind, struct slice name, const struct account_sums *sums)
 {
     find_or_make(as, kind, name)->sums = *sums;

@@ -132,6 +132,7 @@ void accounts_each(struct accounts *a, enum account_kind kind, int64_t now_ms,
 
 /* What the journal says was spent: the usage and the money of accounts, as account_settle books them. */
 void accounts_replay(struct accounts *a, const struct usage_row *row);
+void accounts_forget_sums(struct accounts *a); /* of everybody, and the usage: before a replay */
 void accounts_put_sums(struct accounts *a, enum account_kind kind, struct slice name, const struct account_sums *sums);
 
 struct account_stats {

@@ -58,10 +58,9 @@ struct idem_join { /* embedded in who joins, zeroed before */
     const struct llm_chat_events *events;
     void *arg;
 };
-/* What has come so far is given at once, joined together: reasoning, text, then each tool call in one piece. Then
- * delta() for what comes, and done() once, never from inside this function. When the first caller does not stream there
- * is no delta: the reply in done() has it all. A delta() may make its own join leave, not others. events is kept, not
- * copied. */
+/* What has come so far is given at once, in its order, pieces of one kind that followed each other joined. Then delta()
+ * for what comes, and done() once, never from inside this function. When the first caller does not stream there is no
+ * delta: the reply in done() has it all. A delta() may make its own join leave, not others. events is kept, not copied. */
 void idem_join(struct idem_entry *e, struct idem_join *j, const struct llm_chat_events *events, void *arg);
 void idem_leave(struct idem_join *j); /* neither delta nor done from now on; harmless when it has ended */
 

@@ -30,9 +30,10 @@ void usage_add(struct usage *u, const struct usage_row *row); /* onto the row of
 void usage_clear(struct usage *u);
 int64_t usage_rows(const struct usage *u);
 
-enum usage_by { USAGE_ALL, USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_DAY };
-/* Sums of the days from..to (both included), one row a group, in the order of their names or days; the fields that it
- * is not grouped by are empty. USAGE_ALL: the rows themselves, oldest day first. fn changes nothing. */
+enum usage_by { USAGE_ALL, USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_DAY, USAGE_TOTAL };
+/* Sums of the days from..to (both included), one row a group, in the order of their names or days; the fields that it is
+ * not grouped by are empty. USAGE_TOTAL: one row, or none. USAGE_ALL: the rows themselves, oldest day first. fn changes
+ * nothing. */
 void usage_sum(struct usage *u, enum usage_by by, int64_t from, int64_t to,
                void (*fn)(void *arg, const struct usage_row *row), void *arg);
 

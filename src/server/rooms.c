@@ -120,10 +120,19 @@ static int vectors_open(const struct rooms *r, struct err *err)
     return 0;
 }
 
+static void models_settings(void)
+{
+    outbound_settings();
+    llm_account_settings();
+}
+
 static int outbound_room_open(const struct rooms *r, struct err *err)
 {
     llm_cmd_boot();
-    return outbound_open(r->loop, r->pool, err);
+    int rc = outbound_open(r->loop, r->pool, err);
+    if (rc == 0)
+        llm_account_open(r->loop);
+    return rc;
 }
 
 static int flows_open(const struct rooms *r, struct err *err)
@@ -170,7 +179,7 @@ static const struct room rows[] = {
     {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
     {.name = "notifications", .settings = notify_settings},
     {.name = "models",
-     .settings = outbound_settings,
+     .settings = models_settings,
      .open = outbound_room_open,
      .stop = outbound_stop,
      .close = outbound_close},

@@ -507,6 +507,8 @@ static void usage_is_summed(void **state)
     assert_string_equal(table(USAGE_BY_MODEL, 0, 30000), "0 m  2/1 17 5 27\n0 n  2/0 3 3 90\n");
     assert_string_equal(table(USAGE_BY_USER, 0, 30000), "0   1/0 2 2 60\n0  bob 3/1 18 6 57\n");
     assert_string_equal(table(USAGE_BY_DAY, 0, 30000), "20000   3/1 18 6 57\n20001   1/0 2 2 60\n");
+    assert_string_equal(table(USAGE_TOTAL, 0, 30000), "0   4/1 20 8 117\n");
+    assert_string_equal(table(USAGE_TOTAL, 1, 2), "");
     assert_string_equal(table(USAGE_BY_MODEL, 20001, 20001), "0 n  1/0 2 2 60\n");
     assert_string_equal(table(USAGE_ALL, 0, 30000),
                         "20000 m bob 2/1 17 5 27\n20000 n bob 1/0 1 1 30\n20001 n  1/0 2 2 60\n");
