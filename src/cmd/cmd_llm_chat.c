@@ -84,12 +84,16 @@ static int add_turn(struct turn *t, const struct llm_reply *a, const struct err 
     char mark[64];
     struct session_msg turn[] = {
         {.role = SESSION_USER, .content = t->question},
-        {.role = SESSION_ASSISTANT, .content = a->text, .tool_calls = a->tool_calls},
+        {.role = SESSION_ASSISTANT,
+         .content = a->text,
+         .tool_calls = a->tool_calls,
+         .reasoning = a->reasoning,
+         .thinking = a->thinking},
     };
     if (failed) {
         int n = snprintf(mark, sizeof mark, "{\"partial\":true,\"reason\":\"%s\"}", why_cut(t, failed));
         turn[1].meta = slice_of(mark, (size_t)n);
-        turn[1].tool_calls = SLICE("");
+        turn[1].tool_calls = turn[1].thinking = SLICE("");
     }
     return t->call ? session_turn_add(t->call, t->key, turn, 2, ids, err)
                    : session_turn_add_alone(t->db, t->key, turn, 2, ids, err);
@@ -170,6 +174,9 @@ static struct llm_message message_of(const struct session_msg *m)
         .name = m->name,
         .tool_calls = m->tool_calls,
         .tool_call_id = m->tool_call_id,
+        .parts = m->content_parts,
+        .reasoning = m->reasoning,
+        .thinking = m->thinking,
     };
 }
 

@@ -598,7 +598,8 @@ static const struct cmd rows[] = {
      .summary = "Opens a session; * as the key makes an id.", .complexity = "O(1)"},
     {.name = "session.add", .run = session_add_run, .arity = -4, .flags = GROW | CMD_FAST, KEY,
      .key_spec = "RW insert",
-     .syntax = "key role content [ID id] [NAME name] [TOOL-CALLS json] [TOOL-CALL-ID id] [META json] [TIME ms]",
+     .syntax = "key role content [ID id] [NAME name] [TOOL-CALLS json] [TOOL-CALL-ID id] [META json] "
+               "[PARTS json] [REASONING text] [THINKING json] [TIME ms]",
      .summary = "Adds a message and answers its id.", .complexity = "O(1)"},
     {.name = "session.messages", .run = session_messages_run, .arity = -2, .flags = CMD_READONLY, KEY,
      .syntax = "key [start end] [LAST n] [REV] [COUNT n] [ROLE role] [WITHMETA]",

@@ -15,6 +15,17 @@ static bool add_id(struct call *c, int i, struct session_id *id)
     return false;
 }
 
+/* NAME, TOOL-CALLS, ... */
+static bool add_part(struct call *c, int *i, struct session_msg *m)
+{
+    for (int part = 0; part < SESSION_PARTS; part++)
+        if (session_option(c, i, session_part_words[part])) {
+            *session_part(m, (enum session_part)part) = c->argv[*i];
+            return true;
+        }
+    return false;
+}
+
 static bool add_args(struct call *c, struct session_msg *m, int64_t *now)
 {
     *m = (struct session_msg){.content = c->argv[3]};
@@ -27,18 +38,10 @@ static bool add_args(struct call *c, struct session_msg *m, int64_t *now)
         if (session_option(c, &i, "ID")) {
             if (!add_id(c, i, &m->id))
                 return false;
-        } else if (session_option(c, &i, "NAME")) {
-            m->name = c->argv[i];
-        } else if (session_option(c, &i, "TOOL-CALLS")) {
-            m->tool_calls = c->argv[i];
-        } else if (session_option(c, &i, "TOOL-CALL-ID")) {
-            m->tool_call_id = c->argv[i];
-        } else if (session_option(c, &i, "META")) {
-            m->meta = c->argv[i];
         } else if (session_option(c, &i, "TIME")) {
             if (!session_time_arg(c, i, now))
                 return false;
-        } else {
+        } else if (!add_part(c, &i, m)) {
             call_syntax(c);
             return false;
         }
@@ -88,17 +91,17 @@ void session_reply_map(struct call *c, const struct session_msg *m, const double
 {
     bool id = !session_id_none(m->id);
     char text[SESSION_ID_TEXT];
-    size_t more = (m->name.len > 0) + (m->tool_calls.len > 0) + (m->tool_call_id.len > 0) + (m->meta.len > 0);
+    size_t more = 0;
+    for (int i = 0; i < SESSION_PARTS; i++)
+        more += session_part_of(m, (enum session_part)i).len > 0;
     reply_map(c->reply, 3 + more + id + (score != NULL));
     if (id)
         reply_text_member(c, "id", slice_of(text, session_id_text(m->id, text)));
     reply_text_member(c, "role", slice_str(session_role_name(m->role)));
     reply_str(c->reply, "content");
     reply_bulk(c->reply, m->content);
-    reply_text_member(c, "name", m->name);
-    reply_text_member(c, "tool_calls", m->tool_calls);
-    reply_text_member(c, "tool_call_id", m->tool_call_id);
-    reply_text_member(c, "meta", m->meta);
+    for (int i = 0; i < SESSION_PARTS; i++)
+        reply_text_member(c, session_part_names[i], session_part_of(m, (enum session_part)i));
     reply_str(c->reply, "tokens");
     reply_int(c->reply, m->tokens);
     if (score) {

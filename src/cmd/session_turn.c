@@ -35,25 +35,20 @@ static void state_effect(struct call *c, struct slice key, const struct session_
                          int64_t now)
 {
     char id_text[SESSION_ID_TEXT], now_text[NUM_I64_MAX];
-    struct slice argv[16] = {SLICE("SESSION.ADD"),
-                             key,
-                             slice_str(session_role_name(m->role)),
-                             m->content,
-                             SLICE("ID"),
-                             slice_of(id_text, session_id_text(id, id_text)),
-                             SLICE("TIME"),
-                             slice_of(now_text, num_from_i64(now_text, now))};
-    const struct {
-        struct slice word, value;
-    } options[] = {{SLICE("NAME"), m->name},
-                   {SLICE("TOOL-CALLS"), m->tool_calls},
-                   {SLICE("TOOL-CALL-ID"), m->tool_call_id},
-                   {SLICE("META"), m->meta}};
+    struct slice argv[8 + 2 * SESSION_PARTS] = {SLICE("SESSION.ADD"),
+                                                key,
+                                                slice_str(session_role_name(m->role)),
+                                                m->content,
+                                                SLICE("ID"),
+                                                slice_of(id_text, session_id_text(id, id_text)),
+                                                SLICE("TIME"),
+                                                slice_of(now_text, num_from_i64(now_text, now))};
     int argc = 8;
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        if (options[i].value.len) {
-            argv[argc++] = options[i].word;
-            argv[argc++] = options[i].value;
+    for (int i = 0; i < SESSION_PARTS; i++) {
+        struct slice part = session_part_of(m, (enum session_part)i);
+        if (part.len) {
+            argv[argc++] = slice_str(session_part_words[i]);
+            argv[argc++] = part;
         }
     }
     call_effect(c, argc, argv);

@@ -156,7 +156,9 @@ static void member(struct buf *to, const char *name, struct slice text)
 void session_msg_json(const struct session_msg *m, struct buf *to)
 {
     buf_addf(to, "{\"role\":\"%s\",\"content\":", session_role_name(m->role));
-    if (m->content.len == 0 && m->tool_calls.len)
+    if (m->content_parts.len)
+        buf_add(to, m->content_parts.p, m->content_parts.len);
+    else if (m->content.len == 0 && m->tool_calls.len)
         buf_add_str(to, "null");
     else
         json_quote(to, m->content);

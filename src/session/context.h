@@ -29,7 +29,8 @@ void session_context_build(struct session_context *c, const struct session *s, s
 void session_context_release(struct session_context *c);
 
 /* One message, and a list of them, as OpenAI's API and its many relatives take them: {"role", "content", "name",
- * "tool_calls", "tool_call_id"}; an empty content beside tool calls is null. */
+ * "tool_calls", "tool_call_id"}; an empty content beside tool calls is null, content parts stand in its place. What a
+ * model thought is not in it: OpenAI's API does not take it. */
 void session_msg_json(const struct session_msg *m, struct buf *to);
 void session_context_json(const struct session_context *c, struct buf *to);
 

@@ -40,6 +40,11 @@ static void put_id(struct buf *to, const char *name, struct session_id id)
         put_text(to, name, slice_of(text, session_id_text(id, text)));
 }
 
+static bool is_json(int part)
+{
+    return part != SESSION_PART_NAME && part != SESSION_PART_TOOL_CALL_ID && part != SESSION_PART_REASONING;
+}
+
 static void put_message(struct buf *to, const struct session_msg *m)
 {
     buf_add_char(to, '{');
@@ -50,10 +55,8 @@ static void put_message(struct buf *to, const struct session_msg *m)
         buf_add_str(to, "null");
     else
         json_quote(to, m->content);
-    put_text(to, "name", m->name);
-    put_raw(to, "tool_calls", m->tool_calls);
-    put_text(to, "tool_call_id", m->tool_call_id);
-    put_raw(to, "meta", m->meta);
+    for (int i = 0; i < SESSION_PARTS; i++)
+        (is_json(i) ? put_raw : put_text)(to, session_part_names[i], session_part_of(m, (enum session_part)i));
     buf_add_char(to, '}');
 }
 
@@ -241,14 +244,32 @@ static int read_variables(struct reader *r, const cJSON *o)
     return 0;
 }
 
+/* All but the content. Those that are JSON are printed to json, one after the other. */
+static int read_parts(struct reader *r, const cJSON *o, const char *path, struct session_msg *m, struct buf *json)
+{
+    size_t end[SESSION_PARTS] = {0}, before = 0;
+    for (int i = 0; i < SESSION_PARTS; i++) {
+        if (is_json(i))
+            get_raw(o, session_part_names[i], json);
+        else if (get_text(r, o, path, session_part_names[i], session_part(m, (enum session_part)i)) < 0)
+            return ERR_INVALID;
+        end[i] = json->len;
+    }
+    for (int i = 0; i < SESSION_PARTS; before = end[i++])
+        if (is_json(i) && end[i] > before)
+            *session_part(m, (enum session_part)i) = slice_of(json->p + before, end[i] - before);
+    return 0;
+}
+
 static int read_message(struct reader *r, const cJSON *o, int i)
 {
-    static const char *const names[] = {"id", "role", "content", "name", "tool_calls", "tool_call_id", "meta"};
+    static const char *const names[] = {"id",           "role", "content",       "name",      "tool_calls",
+                                        "tool_call_id", "meta", "content_parts", "reasoning", "thinking"};
     char path[32];
     struct session_msg m = {0};
     struct slice role;
     struct err why = {0};
-    struct buf calls = {0}, meta = {0};
+    struct buf json = {0};
     snprintf(path, sizeof path, "messages[%d]", i);
     if (!cJSON_IsObject(o))
         return wrong(r, path, "an object");
@@ -262,24 +283,15 @@ static int read_message(struct reader *r, const cJSON *o, int i)
     if (rc == 0)
         rc = get_text(r, o, path, "content", &m.content);
     if (rc == 0)
-        rc = get_text(r, o, path, "name", &m.name);
-    if (rc == 0)
-        rc = get_text(r, o, path, "tool_call_id", &m.tool_call_id);
-    if (rc == 0) {
-        get_raw(o, "tool_calls", &calls);
-        get_raw(o, "meta", &meta);
-        m.tool_calls = buf_slice(&calls);
-        m.meta = buf_slice(&meta);
-        if (!m.tool_calls.len && !cJSON_IsString(cJSON_GetObjectItemCaseSensitive(o, "content")))
-            rc = err_set(r->err, ERR_INVALID, "%s.content must be a string", path);
-    }
+        rc = read_parts(r, o, path, &m, &json);
+    if (rc == 0 && !m.tool_calls.len && !cJSON_IsString(cJSON_GetObjectItemCaseSensitive(o, "content")))
+        rc = err_set(r->err, ERR_INVALID, "%s.content must be a string", path);
     if (rc == 0) {
         rc = session_add(r->s, &m, 1, r->now, NULL, r->lim, &why);
         if (rc < 0)
             err_set(r->err, rc, "%s: %s", path, why.msg);
     }
-    buf_release(&calls);
-    buf_release(&meta);
+    buf_release(&json);
     return rc;
 }
 

@@ -10,14 +10,15 @@
  *     "variables": {"name": "value", …},
  *     "messages": [
  *       {"id": "<ms>-<seq>", "role": "user", "content": "…", "name": "…", "tool_calls": […], "tool_call_id": "…",
- *        "meta": {…}}, …
+ *        "meta": {…}, "content_parts": […], "reasoning": "…", "thinking": […]}, …
  *     ]
  *   }
  *
- * A message is what OpenAI's chat API calls a message, with our id and meta beside it. Everything is optional when it
- * is read except a message's role (and its content, unless it has tool calls), so that {"messages": […]} from elsewhere
- * is enough: format and version are checked when they are there, messages without an id get one, missing times are now.
- * null counts as absent. Members that are not in this list are refused, so that nothing is lost in silence.
+ * A message is what OpenAI's chat API calls a message, with our id and the members from meta on beside it. Everything
+ * is optional when it is read except a message's role (and its content, unless it has tool calls), so that {"messages":
+ * […]} from elsewhere is enough: format and version are checked when they are there, messages without an id get one,
+ * missing times are now. null counts as absent. Members that are not in this list are refused, so that nothing is lost
+ * in silence.
  *
  * Thread: loop. */
 #ifndef SESSION_JSON_H

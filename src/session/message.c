@@ -53,6 +53,36 @@ const char *session_role_name(enum session_role role)
     return role_names[role];
 }
 
+/* ---- parts ---- */
+
+static const size_t part_at[SESSION_PARTS] = {
+    [SESSION_PART_NAME] = offsetof(struct session_msg, name),
+    [SESSION_PART_TOOL_CALLS] = offsetof(struct session_msg, tool_calls),
+    [SESSION_PART_TOOL_CALL_ID] = offsetof(struct session_msg, tool_call_id),
+    [SESSION_PART_META] = offsetof(struct session_msg, meta),
+    [SESSION_PART_CONTENT] = offsetof(struct session_msg, content_parts),
+    [SESSION_PART_REASONING] = offsetof(struct session_msg, reasoning),
+    [SESSION_PART_THINKING] = offsetof(struct session_msg, thinking),
+};
+
+const char *const session_part_names[SESSION_PARTS] = {
+    "name", "tool_calls", "tool_call_id", "meta", "content_parts", "reasoning", "thinking",
+};
+
+const char *const session_part_words[SESSION_PARTS] = {
+    "NAME", "TOOL-CALLS", "TOOL-CALL-ID", "META", "PARTS", "REASONING", "THINKING",
+};
+
+struct slice *session_part(struct session_msg *m, enum session_part part)
+{
+    return (struct slice *)((char *)m + part_at[part]);
+}
+
+struct slice session_part_of(const struct session_msg *m, enum session_part part)
+{
+    return *(const struct slice *)((const char *)m + part_at[part]);
+}
+
 /* ---- checks ---- */
 
 static size_t first_bad_byte(struct slice s)
@@ -147,6 +177,29 @@ static int check_calls(struct slice json, uint64_t max, struct err *err)
     return rc;
 }
 
+/* Content parts as OpenAI writes them; thinking blocks as their vendor does. */
+static int check_array(struct slice json, const char *what, uint64_t max, struct err *err)
+{
+    cJSON *v = parse(json, what, max, err);
+    if (!v)
+        return ERR_INVALID;
+    int rc = cJSON_IsArray(v) && v->child ? 0 : err_set(err, ERR_INVALID, "%s must be a JSON array of objects", what);
+    for (const cJSON *o = v->child; rc == 0 && o; o = o->next)
+        if (!cJSON_IsObject(o) || !*json_str(o, "type", ""))
+            rc = err_set(err, ERR_INVALID, "%s must be a JSON array of objects that have a type", what);
+    cJSON_Delete(v);
+    return rc;
+}
+
+static int check_thoughts(const struct session_msg *m, uint64_t max, struct err *err)
+{
+    if ((m->reasoning.len || m->thinking.len) && m->role != SESSION_ASSISTANT)
+        return err_set(err, ERR_INVALID, "reasoning and thinking belong to the role assistant, not to %s",
+                       role_names[m->role]);
+    int rc = session_text_check(m->reasoning, "reasoning", max, err);
+    return rc == 0 && m->thinking.len ? check_array(m->thinking, "thinking", max, err) : rc;
+}
+
 int session_msg_check(const struct session_msg *m, uint64_t max, struct err *err)
 {
     int rc = session_text_check(m->content, "content", max, err);
@@ -164,7 +217,9 @@ int session_msg_check(const struct session_msg *m, uint64_t max, struct err *err
         rc = check_calls(m->tool_calls, max, err);
     if (rc == 0 && m->meta.len)
         rc = session_object_check(m->meta, "meta", max, err);
-    return rc;
+    if (rc == 0 && m->content_parts.len)
+        rc = check_array(m->content_parts, "content_parts", max, err);
+    return rc == 0 ? check_thoughts(m, max, err) : rc;
 }
 
 /* ---- tokens ---- */
@@ -175,9 +230,24 @@ uint32_t session_tokens(struct slice text)
     return n > UINT32_MAX / 8 ? UINT32_MAX / 8 : (uint32_t)n;
 }
 
+/* Text counts as text, whatever else there is (an image, a file) as an image. */
+static uint32_t parts_tokens(struct slice json)
+{
+    uint32_t sum = 0;
+    cJSON *v = json_parse(json, SESSION_TEXT_LIMIT, "content_parts", NULL);
+    for (const cJSON *o = v ? v->child : NULL; o; o = o->next) {
+        bool text = strcmp(json_str(o, "type", ""), "text") == 0;
+        sum += text ? session_tokens(slice_str(json_str(o, "text", ""))) : SESSION_IMAGE_TOKENS;
+    }
+    cJSON_Delete(v);
+    return sum;
+}
+
+/* Thoughts do not count: few vendors want them back, and those read them from their own cache. */
 uint32_t session_msg_tokens(const struct session_msg *m)
 {
-    return TOKENS_PER_MESSAGE + session_tokens(m->content) + session_tokens(m->name) + session_tokens(m->tool_calls) +
+    uint32_t content = m->content_parts.len ? parts_tokens(m->content_parts) : session_tokens(m->content);
+    return TOKENS_PER_MESSAGE + content + session_tokens(m->name) + session_tokens(m->tool_calls) +
            session_tokens(m->tool_call_id);
 }
 
@@ -192,14 +262,14 @@ struct msg {
 };
 _Static_assert(offsetof(struct msg, role) == 24 && offsetof(struct msg, tail) == 26, "the offset table in message.h");
 
-#define PARTS 4
-
 struct msg *msg_make(const struct session_msg *m)
 {
-    const struct slice part[PARTS] = {m->name, m->tool_calls, m->tool_call_id, m->meta};
+    struct slice part[SESSION_PARTS];
     size_t n = offsetof(struct msg, tail) + m->content.len;
-    for (int i = 0; i < PARTS; i++)
+    for (int i = 0; i < SESSION_PARTS; i++) {
+        part[i] = session_part_of(m, (enum session_part)i);
         n += part[i].len ? sizeof(uint32_t) + part[i].len : 0;
+    }
     struct msg *b = mem_alloc(n);
     b->refs = 1;
     b->tokens = session_msg_tokens(m);
@@ -210,7 +280,7 @@ struct msg *msg_make(const struct session_msg *m)
     b->role = (uint8_t)m->role;
     b->parts = 0;
     char *p = b->tail;
-    for (int i = 0; i < PARTS; i++) {
+    for (int i = 0; i < SESSION_PARTS; i++) {
         uint32_t len = (uint32_t)part[i].len;
         if (len == 0)
             continue;
@@ -221,7 +291,7 @@ struct msg *msg_make(const struct session_msg *m)
     if (m->content.len)
         memcpy(p, m->content.p, m->content.len);
     p += m->content.len;
-    for (int i = 0; i < PARTS; i++) {
+    for (int i = 0; i < SESSION_PARTS; i++) {
         if (part[i].len)
             memcpy(p, part[i].p, part[i].len);
         p += part[i].len;
@@ -232,17 +302,16 @@ struct msg *msg_make(const struct session_msg *m)
 struct session_msg msg_view(const struct msg *b)
 {
     struct session_msg m = {.id = {b->ms, b->seq}, .role = (enum session_role)b->role, .tokens = b->tokens};
-    struct slice *const part[PARTS] = {&m.name, &m.tool_calls, &m.tool_call_id, &m.meta};
     const char *lens = b->tail, *p = b->tail + sizeof(uint32_t) * (size_t)__builtin_popcount(b->parts);
     m.content = slice_of(p, b->content);
     p += b->content;
-    for (int i = 0; i < PARTS; i++) {
+    for (int i = 0; i < SESSION_PARTS; i++) {
         uint32_t len;
         if (!(b->parts & 1u << i))
             continue;
         memcpy(&len, lens, sizeof len);
         lens += sizeof len;
-        *part[i] = slice_of(p, len);
+        *session_part(&m, (enum session_part)i) = slice_of(p, len);
         p += len;
     }
     return m;

@@ -10,14 +10,17 @@
  *                    16  u32  id: sequence number within the millisecond
  *                    20  u32  bytes of content
  *                    24  u8   role
- *                    25  u8   which of name, tool_calls, tool_call_id, meta are there (bits 0 to 3)
+ *                    25  u8   which of the parts are there, in the order of enum session_part (bits 0 to 6)
  *                    26  u32  bytes of each part that is there, in that order
  *                        the content's bytes, then each part's bytes
  *
  * So a plain message costs 26 bytes, its text, and 8 bytes in the session's index.
  *
- * All texts are UTF-8 without U+0000. tool_calls is a JSON array and meta a JSON object, kept as the text they came as.
- * Thread: any for the views and checks; a block's references may be counted on any thread. */
+ * All texts are UTF-8 without U+0000. tool_calls, content_parts and thinking are JSON arrays and meta a JSON object,
+ * kept as the text they came as. content_parts (text and images as OpenAI writes them) are what a model is sent in the
+ * place of the content; the content stays what people read and search. reasoning and thinking (signed blocks, as
+ * Anthropic writes them) are what a model thought before its answer: never part of the text, kept because some vendors
+ * want them back. Thread: any for the views and checks; a block's references may be counted on any thread. */
 #ifndef SESSION_MESSAGE_H
 #define SESSION_MESSAGE_H
 
@@ -69,12 +72,30 @@ struct session_msg {
     struct session_id id;
     enum session_role role;
     uint32_t tokens; /* estimated; filled by msg_view, ignored when a message is added */
-    struct slice content, name, tool_calls, tool_call_id, meta; /* length 0: absent */
+    struct slice content, name, tool_calls, tool_call_id, meta, content_parts, reasoning,
+        thinking; /* length 0: absent */
 };
 
-#define SESSION_NAME_MAX   256 /* bytes of names: of a speaker, a tool call id, a variable, a model, an agent */
-#define SESSION_CALLS_MAX  128 /* tool calls of one message */
-#define SESSION_TEXT_LIMIT (512u << 20) /* no text is longer than this, whatever the settings say */
+/* The texts that a message may have beside its content. Their order is part of the saved forms: add at the end only. */
+enum session_part {
+    SESSION_PART_NAME,
+    SESSION_PART_TOOL_CALLS,
+    SESSION_PART_TOOL_CALL_ID,
+    SESSION_PART_META,
+    SESSION_PART_CONTENT,
+    SESSION_PART_REASONING,
+    SESSION_PART_THINKING,
+    SESSION_PARTS, /* how many */
+};
+extern const char *const session_part_names[SESSION_PARTS]; /* as JSON and maps have them */
+extern const char *const session_part_words[SESSION_PARTS]; /* as options of SESSION.ADD */
+struct slice *session_part(struct session_msg *m, enum session_part part);
+struct slice session_part_of(const struct session_msg *m, enum session_part part);
+
+#define SESSION_NAME_MAX     256 /* bytes of names: of a speaker, a tool call id, a variable, a model, an agent */
+#define SESSION_CALLS_MAX    128 /* tool calls of one message */
+#define SESSION_IMAGE_TOKENS 800 /* what an image counts, about */
+#define SESSION_TEXT_LIMIT   (512u << 20) /* no text is longer than this, whatever the settings say */
 
 /* Each of these is 0, or ERR_INVALID with a sentence that begins with `what`. max is the limit in bytes. */
 int session_text_check(struct slice s, const char *what, uint64_t max, struct err *err);

@@ -1,7 +1,7 @@
 /* The session as a type of the keyspace: how it is saved, loaded, copied, measured. Saved as a module value (Redis's
  * own tools skip it), one opaque string:
  *
- *   u8   version, 1
+ *   u8   version, 2; version 1 is read, too: it has no second byte in messages
  *   len  created, updated                       milliseconds since 1970; `len` is RDB's length encoding
  *   id   last id, then where the summary ends   an id is two len: ms, seq; 0 0 is none
  *   u8   what a model is shown (enum session_keep), len its n (0 for all)
@@ -10,20 +10,26 @@
  *   len  messages; then each:
  *          len  milliseconds since the message before (the first: since 1970)
  *          len  sequence number
- *          u8   role (enum session_role), bits 4 to 7: name, tool_calls, tool_call_id, meta are there
+ *          u8   role (enum session_role) in bits 0 to 2, bits 4 to 7: the first four of enum session_part are there
+ *          u8   only where bit 3 of the byte before is set: bits 0 to 2 are for the other three
  *          text content, then the texts that are there
  *
- * The numbers of roles, fields and strategies are part of the format: add at the end only. Token estimates are made
- * anew on load. Loading believes nothing: every text and every order is checked as if a client had sent it. */
+ * The module's own version in its id stays 1, because Redis's tools and older payloads know the value by that id.
+ *
+ * The numbers of roles, parts, fields and strategies are part of the format: add at the end only. Token estimates are
+ * made anew on load. Loading believes nothing: every text and every order is checked as if a client had sent it. */
 #include "session/session.h"
 
 #include "base/setting.h"
 #include "store/digest.h"
 #include "store/rdb.h"
 
-#define FORMAT 1
+#define FORMAT      2
+#define MODULE      1
+#define FIRST_PARTS 4
+#define MORE        8u /* bit 3 of a message's head */
 
-_Static_assert(SESSION_ROLES <= 16 && SESSION_FIELDS <= 8, "they share a byte in the format");
+_Static_assert(SESSION_ROLES <= 8 && SESSION_FIELDS <= 8 && SESSION_PARTS <= FIRST_PARTS + 8, "the bits of the format");
 
 /* ---- saving ---- */
 
@@ -43,17 +49,19 @@ static void put_id(struct rdb_out *to, struct session_id id)
 
 static void put_message(struct rdb_out *to, const struct session_msg *m, uint64_t before)
 {
-    const struct slice part[] = {m->name, m->tool_calls, m->tool_call_id, m->meta};
-    unsigned head = (unsigned)m->role;
-    for (unsigned i = 0; i < 4; i++)
-        head |= part[i].len ? 16u << i : 0;
+    unsigned head = (unsigned)m->role, there = 0;
+    for (unsigned i = 0; i < SESSION_PARTS; i++)
+        there |= session_part_of(m, (enum session_part)i).len ? 1u << i : 0;
+    head |= (there & 15) << 4 | (there >> FIRST_PARTS ? MORE : 0);
     rdb_put_len(to, m->id.ms - before);
     rdb_put_len(to, m->id.seq);
     rdb_put_u8(to, (uint8_t)head);
+    if (head & MORE)
+        rdb_put_u8(to, (uint8_t)(there >> FIRST_PARTS));
     put_text(to, m->content);
-    for (unsigned i = 0; i < 4; i++)
-        if (part[i].len)
-            put_text(to, part[i]);
+    for (unsigned i = 0; i < SESSION_PARTS; i++)
+        if (there & 1u << i)
+            put_text(to, session_part_of(m, (enum session_part)i));
 }
 
 static void save_fields(const struct session *s, struct rdb_out *to)
@@ -151,33 +159,35 @@ static int load_vars(struct session *s, struct rdb_in *in, struct err *err)
     return 0;
 }
 
-static bool load_message(struct rdb_in *in, uint64_t before, struct session_msg *m)
+static bool load_message(struct rdb_in *in, uint8_t version, uint64_t before, struct session_msg *m)
 {
-    struct slice *const part[] = {&m->name, &m->tool_calls, &m->tool_call_id, &m->meta};
     uint64_t step = rdb_get_len(in), seq = rdb_get_len(in);
-    unsigned head = rdb_get_u8(in);
-    if (in->bad || step >= SESSION_ID_MS || seq > UINT32_MAX || (head & 15) >= SESSION_ROLES)
+    unsigned head = rdb_get_u8(in), more = version > 1 && head & MORE ? rdb_get_u8(in) : 0;
+    unsigned there = head >> 4 | more << FIRST_PARTS;
+    if (in->bad || step >= SESSION_ID_MS || seq > UINT32_MAX || (head & 7) >= SESSION_ROLES || there >> SESSION_PARTS ||
+        !(head & MORE) != !more)
         return false;
-    *m = (struct session_msg){.id = {before + step, (uint32_t)seq}, .role = (enum session_role)(head & 15)};
+    *m = (struct session_msg){.id = {before + step, (uint32_t)seq}, .role = (enum session_role)(head & 7)};
     m->content = get_text(in);
-    for (unsigned i = 0; i < 4; i++) {
-        if (!(head & 16u << i))
+    for (unsigned i = 0; i < SESSION_PARTS; i++) {
+        struct slice *part = session_part(m, (enum session_part)i);
+        if (!(there & 1u << i))
             continue;
-        *part[i] = get_text(in);
-        if (part[i]->len == 0)
+        *part = get_text(in);
+        if (part->len == 0)
             return false;
     }
     return !in->bad && !session_id_none(m->id);
 }
 
-static int load_messages(struct session *s, struct rdb_in *in, struct err *err)
+static int load_messages(struct session *s, struct rdb_in *in, uint8_t version, struct err *err)
 {
     uint64_t n = rdb_get_len(in), before = 0;
     if (!rdb_fits(in, n, 4))
         return damaged(err, "messages");
     for (uint64_t i = 0; i < n; i++) {
         struct session_msg m;
-        if (!load_message(in, before, &m) || session_add(s, &m, 1, 0, NULL, NULL, err) < 0)
+        if (!load_message(in, version, before, &m) || session_add(s, &m, 1, 0, NULL, NULL, err) < 0)
             return damaged(err, "messages");
         before = m.id.ms;
     }
@@ -187,7 +197,7 @@ static int load_messages(struct session *s, struct rdb_in *in, struct err *err)
 static int load(struct session **out, struct rdb_in *in, struct err *err)
 {
     uint8_t version = rdb_get_u8(in);
-    if (version != FORMAT)
+    if (version < 1 || version > FORMAT)
         return err_set(err, ERR_GENERIC, "a session in the format %u, which this version does not read", version);
     uint64_t created = rdb_get_len(in), updated = rdb_get_len(in);
     struct session_id last = get_id(in), summary_to = get_id(in);
@@ -203,7 +213,7 @@ static int load(struct session **out, struct rdb_in *in, struct err *err)
     if (rc == 0)
         rc = load_vars(s, in, err);
     if (rc == 0)
-        rc = load_messages(s, in, err);
+        rc = load_messages(s, in, version, err);
     bool summary = session_get(s, SESSION_SUMMARY).len > 0;
     if (rc == 0 && (session_id_cmp(session_last_id(s), last) > 0 || (!summary && !session_id_none(summary_to))))
         rc = damaged(err, "ids");
@@ -311,7 +321,7 @@ static const struct setting settings[] = {
 
 void session_boot(void)
 {
-    session_ops.rdb_module = rdb_module_id("SkaldSess", FORMAT);
+    session_ops.rdb_module = rdb_module_id("SkaldSess", MODULE);
     type_register(&session_ops);
     SETTING_REGISTER(settings);
 }

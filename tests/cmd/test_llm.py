@@ -74,6 +74,19 @@ def test_a_session_is_a_conversation(r, model, mock):
     assert roles == [b"user", b"assistant"] * 2
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_thought_is_kept_and_not_shown(r, model, stream):
+    m = model("think=2,tool")
+    assert raw(r, "LLM.CHAT", "s", "go", "MODEL", m, *["STREAM"] * stream) == b""
+    m = model("think=2,words=1")
+    assert raw(r, "LLM.CHAT", "t", "go", "MODEL", m, *["STREAM"] * stream) == b"word0"
+    for key, has_calls in ("s", True), ("t", False):
+        kept = raw(r, "SESSION.MESSAGES", key, "WITHMETA")[1]
+        kept = dict(zip(kept[::2], kept[1::2]))
+        assert kept[b"reasoning"] == b"thought0 thought1 " and (b"tool_calls" in kept) == has_calls
+        assert b"thought" not in kept[b"content"]
+
+
 def test_a_failed_call_adds_nothing(r, model):
     m = model("status=500")
     assert error(r, "LLM.CHAT", "s", "hello", "MODEL", m).startswith("UPSTREAM")

@@ -591,3 +591,24 @@ def test_random_arguments_never_break_the_server(server, r):
     for key in r.keys():
         assert cmd(r, "SESSION.EXPORT", key)
     c.close()
+
+
+def test_thoughts_and_parts_are_carried(r, t):
+    parts = '[{"type":"text","text":"What?"},{"type":"image_url","image_url":{"url":"https://example.org/a.png"}}]'
+    thinking = '[{"type":"thinking","thinking":"Hm.","signature":"AbC="}]'
+    raw(r, "SESSION.ADD", "s", "user", "What?", "ID", "1-1", "PARTS", parts)
+    raw(r, "SESSION.ADD", "s", "assistant", "A cat.", "ID", "1-2", "REASONING", "It purrs.", "THINKING", thinking)
+    assert raw(r, "SESSION.MESSAGES", "s") == [[b"1-1", b"user", b"What?"], [b"1-2", b"assistant", b"A cat."]]
+    before = raw(r, "SESSION.MESSAGES", "s", "WITHMETA")
+    assert parts.encode() in before[0] and before[1][before[1].index(b"reasoning") + 1] == b"It purrs."
+    assert thinking.encode() in before[1]
+    sent = raw(t, "SESSION.CONTEXT", "s", "FORMAT", "JSON")
+    assert json.loads(sent)[0]["content"] == json.loads(parts) and "purrs" not in sent and "Hm." not in sent
+    raw(r, "SESSION.IMPORT", "i", raw(r, "SESSION.EXPORT", "s"))
+    r.restore("d", 0, r.dump("s"))
+    raw(r, "SESSION.FORK", "s", "f")
+    r.execute_command("DEBUG", "RELOAD")
+    for key in "sidf":
+        assert raw(r, "SESSION.MESSAGES", key, "WITHMETA") == before
+    for bad in (("user", "x", "REASONING", "y"), ("assistant", "x", "THINKING", "{}"), ("user", "x", "PARTS", "[1]")):
+        assert error(r, "SESSION.ADD", "s", *bad).startswith("INVALID")

@@ -16,6 +16,7 @@ What it does is told by the model's name, "mock" or a list "key=value,key,..." s
     tool          answer with a tool call               failfirst=N the first N requests end with status 500
     dims=N        length of embeddings                  short       one embedding fewer than asked for
     huge=N        an answer of N bytes                  retryafter=S header Retry-After
+    think=N       reasoning_content of N words first
 
 Control: GET /control/requests (what it was sent), GET /control/stats, POST /control/reset, POST /control/default with a
 list as body (for models that say nothing). Any other path echoes the request as JSON; /bytes/N answers with N bytes.
@@ -118,11 +119,17 @@ def usage(text):
     return {"prompt_tokens": 7, "completion_tokens": n, "total_tokens": 7 + n}
 
 
+def thoughts(how):
+    return [f"thought{i} " for i in range(number(how, "think", 0))]
+
+
 async def chat_whole(r, how, body):
     text = answer(how, body)
     message = {"role": "assistant", "content": text}
     if "tool" in how:
         message = {"role": "assistant", "content": None, "tool_calls": [TOOL]}
+    if "think" in how:
+        message["reasoning_content"] = "".join(thoughts(how))
     reply = {"id": "chatcmpl-mock", "object": "chat.completion", "created": 1, "model": "mock-model-1",
              "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if "tool" in how else "stop"}]}
     if "nousage" not in how:
@@ -131,6 +138,8 @@ async def chat_whole(r, how, body):
 
 
 def pieces_of(how, body):
+    for thought in thoughts(how):
+        yield {"role": "assistant", "content": None, "reasoning_content": thought}
     if "tool" in how:
         fn = TOOL["function"]
         args = fn["arguments"]

@@ -80,6 +80,13 @@ static inline struct session *random_session(struct rng *r, unsigned turns)
                 m.name = SLICE("ann");
             if (rng_below(r, 8) == 0)
                 m.meta = SLICE("{\"k\":\"v\"}");
+            if (m.role == SESSION_ASSISTANT && rng_below(r, 4) == 0)
+                m.reasoning = SLICE("First \"this\", then\nthat.");
+            if (m.role == SESSION_ASSISTANT && rng_below(r, 4) == 0)
+                m.thinking = SLICE("[{\"type\":\"thinking\",\"thinking\":\"Hm.\",\"signature\":\"AbC=\"}]");
+            if (m.role == SESSION_USER && rng_below(r, 4) == 0)
+                m.content_parts = SLICE("[{\"type\":\"text\",\"text\":\"What is it?\"},{\"type\":\"image_url\","
+                                        "\"image_url\":{\"url\":\"https://example.org/a.png\"}}]");
             add(s, m, now);
         }
     }
