@@ -1,9 +1,12 @@
 /* The HTTP door: settings, routing, errors. Off unless http-port is set, and then on this machine only unless http-bind
- * says otherwise, because what is behind it has no password. */
+ * says otherwise: health and metrics are for whoever can reach it. */
 #include "api/api.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/families.h"
 #include "base/buf.h"
@@ -12,16 +15,17 @@
 #include "base/log.h"
 #include "base/setting.h"
 
-#define CONNECTIONS 512
-#define IDLE_S      60
+#define PEM_MAX (1u << 20)
 
-static const struct api_family *const families[] = {&api_health, &api_metrics};
+static const struct api_family *const families[] = {&api_chat, &api_embed, &api_models, &api_health, &api_metrics};
 #define NFAMILIES (sizeof families / sizeof *families)
 
 const char *(*api_why_not_ready)(void);
+const struct api_gateway *api_gate;
+int64_t api_stream_max;
 
-static int64_t port;
-static char *bind_addr;
+static int64_t port, connections, idle_s, body_max;
+static char *bind_addr, *tls_cert, *tls_key;
 static struct httpd *door;
 
 /* --- answers --- */
@@ -33,14 +37,13 @@ void api_error(struct httpd_req *r, int status, const char *type, const char *fm
     va_start(ap, fmt);
     buf_vaddf(&text, fmt, ap);
     va_end(ap);
-    buf_add_str(&body, "{\"error\":{\"type\":");
-    json_quote(&body, slice_str(type));
-    buf_add_str(&body, ",\"message\":");
+    buf_add_str(&body, "{\"error\":{\"message\":");
     json_quote(&body, buf_slice(&text));
-    buf_add_str(&body, "}}\n");
-    httpd_reply(r, status, "application/json", buf_slice(&body));
+    buf_add_str(&body, ",\"type\":");
+    json_quote(&body, slice_str(type));
+    buf_add_str(&body, ",\"param\":null,\"code\":null}}\n");
+    httpd_reply_take(r, status, "application/json", &body);
     buf_release(&text);
-    buf_release(&body);
 }
 
 /* --- routing --- */
@@ -52,13 +55,21 @@ static bool method_fits(const struct api_route *route, const char *method)
     return strcmp(route->method, method) == 0;
 }
 
+static bool path_fits(const struct api_route *route, const char *path)
+{
+    size_t n = strlen(route->path);
+    if (n > 2 && strcmp(route->path + n - 2, "/*") == 0)
+        return strncmp(route->path, path, n - 1) == 0 && path[n - 1];
+    return strcmp(route->path, path) == 0;
+}
+
 /* The route, or NULL; `allow` gathers the methods that the path knows. */
 static const struct api_route *find_route(const char *method, const char *path, struct buf *allow)
 {
     for (size_t f = 0; f < NFAMILIES; f++)
         for (int i = 0; i < families[f]->n; i++) {
             const struct api_route *route = &families[f]->rows[i];
-            if (strcmp(route->path, path) != 0)
+            if (!path_fits(route, path))
                 continue;
             if (method_fits(route, method))
                 return route;
@@ -91,18 +102,66 @@ void api_set_ready(const char *(*why_not)(void))
     api_why_not_ready = why_not;
 }
 
+void api_set_gateway(const struct api_gateway *g)
+{
+    api_gate = g;
+}
+
+int api_descriptors(void)
+{
+    return port == 0 ? 0 : (int)connections * 2; /* a client's, and the one to its model */
+}
+
+static int read_pem(const char *path, struct buf *to, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : 1;
+    buf_init(to, PEM_MAX);
+    while (n > 0 && buf_room(to, 4096)) {
+        n = read(fd, to->p + to->len, 4096);
+        buf_grow(to, n > 0 ? (size_t)n : 0);
+    }
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (n == 0)
+        return 0;
+    return err_set(err, ERR_IO, "cannot read %s for HTTPS: %s", path, n < 0 ? strerror(error) : "it is too large");
+}
+
+static void wipe(struct buf *b)
+{
+    if (b->p)
+        explicit_bzero(b->p, b->cap);
+    buf_release(b);
+}
+
+static int open_with(struct loop *l, struct httpd_config *config, struct err *err)
+{
+    struct buf cert = {0}, key = {0};
+    int rc = read_pem(tls_cert, &cert, err);
+    rc = rc < 0 ? rc : read_pem(*tls_key ? tls_key : tls_cert, &key, err);
+    config->tls_cert = buf_cstr(&cert);
+    config->tls_key = buf_cstr(&key);
+    rc = rc < 0 ? rc : httpd_open(&door, l, config, api_handle, NULL, err);
+    wipe(&cert);
+    wipe(&key);
+    return rc;
+}
+
 int api_open(struct loop *l, struct err *err)
 {
     if (port == 0)
         return 0;
     struct httpd_config config = {.addr = bind_addr,
                                   .port = port < 0 ? 0 : (int)port,
-                                  .body_max = JSON_MAX_DEFAULT,
-                                  .connections = CONNECTIONS,
-                                  .idle_s = IDLE_S};
-    int rc = httpd_open(&door, l, &config, api_handle, NULL, err);
+                                  .body_max = (size_t)body_max,
+                                  .connections = (unsigned)connections,
+                                  .idle_s = (unsigned)idle_s};
+    int rc = *tls_cert ? open_with(l, &config, err) : httpd_open(&door, l, &config, api_handle, NULL, err);
     if (rc == 0)
-        log_notice("HTTP is served on %s port %d", *bind_addr ? bind_addr : "*", httpd_port(door));
+        log_notice("HTTP%s is served on %s port %d", *tls_cert ? "S" : "", *bind_addr ? bind_addr : "*",
+                   httpd_port(door));
     return rc;
 }
 
@@ -127,13 +186,58 @@ static const struct setting settings[] = {
      .min = -1,
      .max = 65535,
      .flags = SETTING_FIXED,
-     .help = "Port of the HTTP door (health, metrics); 0 is closed, -1 lets the kernel pick one and the log tell it."},
+     .help = "Port of the HTTP door (models, health, metrics); 0 is closed, -1 lets the kernel pick one and the log "
+             "tell it."},
     {.name = "http-bind",
      .kind = SETTING_STR,
      .at = &bind_addr,
      .dflt = "127.0.0.1",
      .flags = SETTING_FIXED,
      .help = "Address the HTTP door listens on; empty is every IPv4 address."},
+    {.name = "http-max-connections",
+     .kind = SETTING_INT,
+     .at = &connections,
+     .dflt = "12000",
+     .min = 1,
+     .max = 1000000,
+     .flags = SETTING_FIXED,
+     .help = "HTTP connections at the same time; more wait to be accepted."},
+    {.name = "http-idle-timeout",
+     .kind = SETTING_INT,
+     .at = &idle_s,
+     .dflt = "60",
+     .min = 1,
+     .max = 86400,
+     .flags = SETTING_FIXED,
+     .help = "Seconds after which an HTTP connection is closed that sends no complete request, or takes nothing of its "
+             "answer."},
+    {.name = "http-max-body",
+     .kind = SETTING_BYTES,
+     .at = &body_max,
+     .dflt = "32mb",
+     .min = 1024,
+     .max = 1 << 30,
+     .flags = SETTING_FIXED,
+     .help = "The longest body of an HTTP request; a longer one is answered with 413."},
+    {.name = "http-stream-buffer",
+     .kind = SETTING_BYTES,
+     .at = &api_stream_max,
+     .dflt = "1mb",
+     .min = 1024,
+     .max = 1 << 30,
+     .help = "How much of a streamed answer is kept for a client that does not read it, before its call is ended."},
+    {.name = "http-tls-cert",
+     .kind = SETTING_STR,
+     .at = &tls_cert,
+     .dflt = "",
+     .flags = SETTING_FIXED,
+     .help = "PEM file with the certificate (and its chain) of the HTTP door, which then speaks TLS 1.2 and up only."},
+    {.name = "http-tls-key",
+     .kind = SETTING_STR,
+     .at = &tls_key,
+     .dflt = "",
+     .flags = SETTING_FIXED,
+     .help = "PEM file with the certificate's private key; empty: it is in http-tls-cert, too."},
 };
 
 static void put_port(struct buf *to)
@@ -156,7 +260,20 @@ static void put_connections(struct buf *to)
     buf_addf(to, "%llu", (unsigned long long)httpd_stats.connections);
 }
 
+static void put_streams(struct buf *to)
+{
+    buf_addf(to, "%llu", (unsigned long long)httpd_stats.streams);
+}
+
+static void put_vanished(struct buf *to)
+{
+    buf_addf(to, "%llu", (unsigned long long)httpd_stats.vanished);
+}
+
 static const struct info_row figures[] = {
+    {"Clients", "http_streams", INFO_GAUGE, put_streams, "skald_http_streams", "Open streamed answers"},
+    {"Stats", "http_vanished", INFO_COUNTER, put_vanished, "skald_http_vanished_total",
+     "HTTP clients that hung up before their answer was complete"},
     {"Server", "http_port", INFO_TEXT, put_port, NULL, "Port of the HTTP door; 0 when it is closed"},
     {"Clients", "http_connections", INFO_GAUGE, put_connections, "skald_http_connections", "Open HTTP connections"},
     {"Stats", "http_requests", INFO_COUNTER, put_requests, "skald_http_requests_total", "HTTP requests"},

@@ -8,11 +8,12 @@
 #define API_API_H
 
 #include "base/err.h"
+#include "base/slice.h"
 #include "io/loop.h"
 #include "net/httpd.h"
 
 struct api_route {
-    const char *method, *path; /* both exact */
+    const char *method, *path; /* both exact; a path that ends in a slash and a star is a prefix */
     void (*run)(struct httpd_req *r);
 };
 
@@ -25,7 +26,25 @@ struct api_family {
         .rows = (table), .n = (int)(sizeof(table) / sizeof *(table))                                                   \
     }
 
-void api_register_settings(void); /* http-port, http-bind; and the door's INFO rows; once, at boot */
+/* What the door asks of the commands' floor, which it may not include: cmd/gateway.h has the contracts. */
+struct user;
+struct llm;
+struct llm_request;
+struct llm_reply;
+struct gateway_turn;
+struct api_gateway {
+    struct llm *(*llm)(void);
+    int (*login)(struct slice token, bool local, struct user **who, struct err *err);
+    int (*may)(const struct user *u, const char *command, struct slice key, struct err *err);
+    struct gateway_turn *(*turn_begin)(struct slice key, struct llm_request *q, struct err *err);
+    void (*turn_started)(struct gateway_turn *t);
+    int (*turn_end)(struct gateway_turn *t, const struct llm_reply *reply, const struct err *failed, const char *why,
+                    struct err *err);
+};
+void api_set_gateway(const struct api_gateway *g); /* kept; at boot, before api_open */
+
+void api_register_settings(void); /* http-*; and the door's INFO rows; once, at boot */
+int api_descriptors(void);        /* how many more the door may need, 0 when it stays closed */
 /* What /readyz asks: NULL when the server can serve, else why it cannot, in one sentence. NULL: always ready. */
 void api_set_ready(const char *(*why_not)(void));
 
@@ -36,7 +55,7 @@ int api_port(void);                            /* the port in use, 0 when the do
 /* Finds the route and runs it; answers 404 and 405 itself. What the HTTP server calls. */
 void api_handle(void *arg, struct httpd_req *r);
 
-/* Replies {"error":{"type":...,"message":...}}. */
+/* Replies an error as OpenAI writes them: {"error":{"message":...,"type":...,"param":null,"code":null}}. */
 void api_error(struct httpd_req *r, int status, const char *type, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

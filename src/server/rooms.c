@@ -9,6 +9,7 @@
 #include "cmd/client_evict.h"
 #include "cmd/durable.h"
 #include "cmd/flow_room.h"
+#include "cmd/gateway.h"
 #include "cmd/notify.h"
 #include "cmd/outbound.h"
 #include "cmd/pause.h"
@@ -99,6 +100,15 @@ static const char *why_not_ready(void)
 
 static int api_serve(struct err *err)
 {
+    static const struct api_gateway gateway = {
+        .llm = outbound_llm,
+        .login = gateway_login,
+        .may = gateway_may,
+        .turn_begin = gateway_turn_begin,
+        .turn_started = gateway_turn_started,
+        .turn_end = gateway_turn_end,
+    };
+    api_set_gateway(&gateway);
     api_set_ready(why_not_ready);
     return api_open(opened.loop, err);
 }

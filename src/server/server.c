@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "auth/acl_log.h"
 #include "auth/users.h"
 #include "base/clock.h"
@@ -206,10 +207,15 @@ static void raise_descriptors(void)
 {
     struct rlimit lim;
     rlim_t want = (rlim_t)listen_maxclients + 128 + 4096; /* clients, files, connections to model providers */
-    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= want)
+    rlim_t all = want + (rlim_t)api_descriptors();
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= all)
         return;
-    lim.rlim_cur = lim.rlim_max < want ? lim.rlim_max : want;
+    lim.rlim_cur = lim.rlim_max < all ? lim.rlim_max : all;
     setrlimit(RLIMIT_NOFILE, &lim);
+    if (lim.rlim_cur >= want && lim.rlim_cur < all)
+        log_warning(
+            "the limit on open files is %llu: there may be fewer HTTP connections than http-max-connections says",
+            (unsigned long long)lim.rlim_cur);
     if (lim.rlim_cur < want) {
         listen_maxclients = (int64_t)lim.rlim_cur - 128;
         log_warning("maxclients is %lld: the limit on open files is %llu", (long long)listen_maxclients,

@@ -1,0 +1,223 @@
+#include "api/door.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "auth/user.h"
+#include "base/clock.h"
+#include "base/num.h"
+#include "llm/money.h"
+#include "llm/wire_openai.h"
+
+#define TIMEOUT_MAX_MS 86400000
+
+/* ---- errors ---- */
+
+/* What the SDKs look at before they ask again. */
+static void retry_headers(struct door *d, int status, const struct llm_facts *facts)
+{
+    char text[NUM_I64_MAX + 1];
+    bool again = status == 408 || status == 409 || status == 429 || status >= 500;
+    if (facts && facts->failure == LLM_CREDIT)
+        again = false;
+    httpd_add_header(d->r, "x-should-retry", again ? "true" : "false");
+    if (!again || !facts || facts->retry_after_ms < 0)
+        return;
+    snprintf(text, sizeof text, "%lld", (long long)facts->retry_after_ms);
+    httpd_add_header(d->r, "retry-after-ms", text);
+    snprintf(text, sizeof text, "%lld", (long long)((facts->retry_after_ms + 999) / 1000));
+    httpd_add_header(d->r, "retry-after", text);
+}
+
+int door_error_json(struct door *d, const struct err *err, enum llm_class failure, const char *param, struct buf *to)
+{
+    return wire_openai_error(err, failure, param, to);
+}
+
+static void reply_error(struct door *d, int status, const struct llm_facts *facts, struct buf *body)
+{
+    buf_add_char(body, '\n');
+    door_headers(d, facts);
+    retry_headers(d, status, facts);
+    httpd_reply_take(d->r, status, "application/json", body);
+    d->r = NULL;
+}
+
+void door_fail(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param)
+{
+    struct buf body = {0};
+    int status = door_error_json(d, err, facts ? facts->failure : LLM_FINE, param, &body);
+    reply_error(d, status, facts, &body);
+}
+
+static bool refuse(struct door *d, int status, const char *type, const char *code, const char *message)
+{
+    struct buf body = {0};
+    buf_add_str(&body, "{\"error\":{\"message\":");
+    json_quote(&body, slice_str(message));
+    buf_addf(&body, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}", type, code);
+    reply_error(d, status, NULL, &body);
+    return false;
+}
+
+/* ---- who asks ---- */
+
+/* The bytes behind "Bearer "; p NULL: there is no key. */
+static struct slice token_of(const struct httpd_req *r)
+{
+    const char *auth = httpd_header(r, "authorization"), *key = httpd_header(r, "x-api-key");
+    if (auth && strncasecmp(auth, "bearer ", 7) == 0) {
+        for (auth += 7; *auth == ' ';)
+            auth++;
+        return slice_str(auth);
+    }
+    return key ? slice_str(key) : (struct slice){0};
+}
+
+/* A web page of another site makes its reader's browser ask: nobody without a password wants that. */
+static bool foreign_page(const struct httpd_req *r)
+{
+    const char *site = httpd_header(r, "sec-fetch-site");
+    return site && strcmp(site, "cross-site") == 0;
+}
+
+bool door_begin(struct door *d, struct httpd_req *r, const char *metric, enum door_form form)
+{
+    struct user *u;
+    struct err err;
+    d->r = r;
+    d->form = form;
+    d->metric = metric;
+    id_make(d->id);
+    const char *why = api_why_not_ready ? api_why_not_ready() : NULL;
+    if (!api_gate || why) {
+        httpd_add_header(r, "retry-after", "1");
+        return refuse(d, 503, "server_error", "not_ready", why ? why : "models are not served here");
+    }
+    if (api_gate->login(token_of(r), httpd_is_local(r), &u, &err) < 0) {
+        httpd_add_header(r, "WWW-Authenticate", "Bearer");
+        return refuse(d, 401, "invalid_request_error", "invalid_api_key", err.msg);
+    }
+    if ((u->flags & USER_NOPASS) && foreign_page(r))
+        return refuse(d, 403, "permission_error", "no_permission",
+                      "pages of other sites may ask only where a password is needed");
+    d->user = user_ref(u);
+    return true;
+}
+
+bool door_may(struct door *d, const char *command, struct slice key)
+{
+    struct err err;
+    if (api_gate->may(d->user, command, key, &err) == 0)
+        return true;
+    door_fail(d, &err, NULL, NULL);
+    return false;
+}
+
+static bool number_header(struct door *d, const char *name, int64_t min, int64_t max, int *to)
+{
+    const char *text = httpd_header(d->r, name);
+    int64_t v;
+    struct err err;
+    if (!text)
+        return true;
+    if (num_to_i64(slice_str(text), &v) && v >= min && v <= max) {
+        *to = (int)v;
+        return true;
+    }
+    err_set(&err, ERR_INVALID, "the header %s must be a number from %lld to %lld", name, (long long)min,
+            (long long)max);
+    door_fail(d, &err, NULL, name);
+    return false;
+}
+
+bool door_caller(struct door *d, struct llm_caller *to)
+{
+    to->owner = d->user->name;
+    return number_header(d, "x-skald-priority", 0, LLM_PRIORITY_LAST, &to->priority) &&
+           number_header(d, "x-skald-timeout-ms", 1, TIMEOUT_MAX_MS, &to->timeout_ms);
+}
+
+/* ---- a call ---- */
+
+static void on_gone(void *arg)
+{
+    struct door *d = arg;
+    d->gone = true;
+    if (d->llm)
+        llm_cancel(d->llm);
+}
+
+bool door_started(struct door *d, struct llm_call *call, const struct err *err)
+{
+    if (!call) {
+        door_fail(d, err, NULL, NULL);
+        return false;
+    }
+    d->llm = call;
+    memcpy(d->id, llm_call_id(call), ID_LEN);
+    httpd_on_gone(d->r, on_gone, d);
+    return true;
+}
+
+static void add_slice(struct door *d, const char *name, struct slice v)
+{
+    char text[256];
+    if (v.len == 0 || v.len >= sizeof text)
+        return;
+    memcpy(text, v.p, v.len);
+    text[v.len] = 0;
+    httpd_add_header(d->r, name, text);
+}
+
+static void add_facts(struct door *d, const struct llm_facts *f)
+{
+    char text[MONEY_TEXT + 32];
+    int64_t overhead = clock_mono_us() - httpd_started_us(d->r) - f->us_vendor;
+    add_slice(d, "x-skald-model", f->model);
+    add_slice(d, "x-skald-route", f->route);
+    snprintf(text, sizeof text, "%d", f->attempts);
+    httpd_add_header(d->r, "x-skald-attempts", text);
+    if (f->cost >= 0)
+        add_slice(d, "x-skald-cost", slice_of(text, money_text(text, f->cost)));
+    snprintf(text, sizeof text, "%.3f", (double)(overhead > 0 ? overhead : 0) / 1000);
+    httpd_add_header(d->r, "x-skald-overhead-ms", text);
+    if (f->fallback)
+        httpd_add_header(d->r, "x-skald-fallback", "true");
+}
+
+void door_headers(struct door *d, const struct llm_facts *facts)
+{
+    httpd_add_header(d->r, "x-request-id", d->id);
+    if (d->form == DOOR_ANTHROPIC)
+        httpd_add_header(d->r, "request-id", d->id);
+    httpd_add_header(d->r, "x-skald-call-id", d->id);
+    if (facts)
+        add_facts(d, facts);
+}
+
+void door_reply(struct door *d, const struct llm_facts *facts, const char *type, struct buf *body)
+{
+    door_headers(d, facts);
+    httpd_reply_take(d->r, 200, type, body);
+    d->r = NULL;
+}
+
+void door_end(struct door *d)
+{
+    user_unref(d->user);
+}
+
+cJSON *door_json(struct door *d)
+{
+    struct err err;
+    cJSON *v = json_parse(httpd_body(d->r), SIZE_MAX, "the body", &err);
+    if (v && cJSON_IsObject(v))
+        return v;
+    if (v)
+        err_set(&err, ERR_INVALID, "the body must be a JSON object");
+    cJSON_Delete(v);
+    door_fail(d, &err, NULL, NULL);
+    return NULL;
+}

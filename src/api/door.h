@@ -1,0 +1,45 @@
+/* What the routes that call models share: who asks, what the call may do, the headers and errors of answers.
+ *
+ *   door_begin ─► door_may ─► door_caller ─► llm_*_start ─► door_started ─► … ─► door_reply or door_fail ─► door_end
+ *
+ * Each of the first four says false when it has replied an error; then only door_end is left. Thread: loop. */
+#ifndef API_DOOR_H
+#define API_DOOR_H
+
+#include <stdbool.h>
+
+#include "api/families.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "llm/llm.h"
+
+enum door_form { DOOR_OPENAI, DOOR_ANTHROPIC }; /* how errors are written */
+
+struct door { /* one request; embedded in each route's own */
+    struct httpd_req *r;
+    struct user *user;    /* a reference */
+    struct llm_call *llm; /* NULL: not started, or over: set it so in done() */
+    enum door_form form;
+    bool gone;          /* the client hung up: the call is being cancelled */
+    const char *metric; /* the route, for metrics; static */
+    char id[ID_LEN + 1];
+};
+
+bool door_begin(struct door *d, struct httpd_req *r, const char *metric, enum door_form form);
+bool door_may(struct door *d, const char *command, struct slice key); /* key.p NULL: no session */
+bool door_caller(struct door *d, struct llm_caller *to);              /* borrowed from d and its request */
+/* call NULL: it could not be started, err says why. From here on a client that hangs up cancels it. */
+bool door_started(struct door *d, struct llm_call *call, const struct err *err);
+
+/* The headers of an answer; facts NULL: only what is known before it. */
+void door_headers(struct door *d, const struct llm_facts *facts);
+void door_reply(struct door *d, const struct llm_facts *facts, const char *type, struct buf *body); /* body is taken */
+void door_fail(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param);
+/* The same as one JSON text, for the middle of a stream. Returns the status that it would have had. */
+int door_error_json(struct door *d, const struct err *err, enum llm_class failure, const char *param, struct buf *to);
+void door_end(struct door *d);
+
+/* The body as JSON, or NULL when an error was replied. cJSON_Delete it. */
+cJSON *door_json(struct door *d);
+
+#endif

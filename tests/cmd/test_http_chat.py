@@ -1,0 +1,303 @@
+"""The HTTP door: chat completions, embeddings, models; who may, sessions, clients that vanish."""
+
+import base64
+import http.client
+import json
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+
+import pytest
+import redis
+from helpers import raw
+from mock import Mock
+from skald import Server, free_port
+
+pytestmark = pytest.mark.threads
+
+
+@pytest.fixture(scope="module")
+def mock():
+    m = Mock()
+    yield m
+    m.stop()
+
+
+class Door:
+    """A server with its door open, and one question at a time."""
+
+    def __init__(self, dir, *args, tls=None):
+        self.http, self.tls = free_port(), tls
+        self.server = Server(dir, "--http-port", str(self.http), *args)
+        self.server.start()
+
+    def connect(self):
+        if self.tls:
+            return http.client.HTTPSConnection("127.0.0.1", self.http, timeout=30, context=self.tls)
+        return http.client.HTTPConnection("127.0.0.1", self.http, timeout=30)
+
+    def ask(self, method, path, body=None, **headers):
+        c = self.connect()
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        c.request(method, path, json.dumps(body) if isinstance(body, (dict, list)) else body, headers)
+        answer = c.getresponse()
+        data = answer.read()
+        c.close()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, data
+
+    def chat(self, model, text="hello", status=200, headers=None, **more):
+        body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
+        got, head, data = self.ask("POST", "/v1/chat/completions", body, **(headers or {}))
+        assert got == status, data
+        return head, json.loads(data) if not more.get("stream") or got != 200 else events(data)
+
+
+def events(data):
+    out = []
+    for block in data.decode().split("\n\n"):
+        if block:
+            kind = [line[7:] for line in block.split("\n") if line.startswith("event: ")]
+            text = "\n".join(line[6:] for line in block.split("\n") if line.startswith("data: "))
+            out.append((kind[0] if kind else "", text if text == "[DONE]" else json.loads(text)))
+    return out
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory):
+    d = Door(tmp_path_factory.mktemp("door"))
+    yield d
+    d.server.stop()
+
+
+@pytest.fixture
+def r(door):
+    c = redis.Redis(port=door.server.port, socket_timeout=30)
+    c.flushall()
+    yield c
+    c.close()
+
+
+@pytest.fixture
+def model(r, mock):
+    made = []
+
+    def make(behaviour, *more, kind="CHAT"):
+        name = f"m{len(made)}"
+        raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", behaviour, "KIND", kind, *more)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        raw(r, "LLM.MODEL", "DEL", name)
+
+
+def test_whole_answer(door, model):
+    m = model("words=3", "PRICE", "1", "2")
+    head, got = door.chat(m)
+    assert got["object"] == "chat.completion" and got["model"] == m
+    assert got["choices"][0]["message"]["content"] == "word0 word1 word2"
+    assert got["choices"][0]["finish_reason"] == "stop" and got["usage"]["total_tokens"] > 0
+    assert got["id"] == "chatcmpl-" + head["x-request-id"] == "chatcmpl-" + head["x-skald-call-id"]
+    assert head["x-skald-model"] == m and head["x-skald-attempts"] == "1"
+    assert float(head["x-skald-overhead-ms"]) >= 0 and head["content-type"] == "application/json"
+
+
+def test_stream(door, model):
+    m = model("words=4")
+    head, got = door.chat(m, stream=True)
+    assert head["content-type"].startswith("text/event-stream") and len(head["x-request-id"]) == 36
+    assert got[-1] == ("", "[DONE]")
+    chunks = [e for _, e in got[:-1]]
+    assert len({c["id"] for c in chunks}) == 1 and all(c["object"] == "chat.completion.chunk" for c in chunks)
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks) == "word0 word1 word2 word3"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert not any(c.get("usage") for c in chunks)
+    _, got = door.chat(m, stream=True, stream_options={"include_usage": True})
+    assert got[-2][1]["choices"] == [] and got[-2][1]["usage"]["completion_tokens"] > 0
+
+
+def test_errors(door, model):
+    head, got = door.chat("nobody", status=404)
+    assert got["error"]["code"] == "model_not_found" and head["x-should-retry"] == "false" and head["x-request-id"]
+    status, _, data = door.ask("POST", "/v1/chat/completions", '{"model": oops')
+    assert status == 400 and "near" in json.loads(data)["error"]["message"]
+    status, _, data = door.ask("POST", "/v1/chat/completions", "[]")
+    assert status == 400
+    status, _, data = door.ask("POST", "/v1/chat/completions", {"model": "m", "messages": [{"role": "nobody"}]})
+    error = json.loads(data)["error"]
+    assert status == 400 and error["param"].startswith("messages[0]") and error["type"] == "invalid_request_error"
+    head, got = door.chat(model("status=429,retryafter=7"), status=429, stream=True)
+    assert head["x-should-retry"] == "true" and got["error"]["type"] == "rate_limit_error"
+    head, got = door.chat(model("status=401"), status=502)
+    assert head["x-should-retry"] == "true"
+    head, got = door.chat(model("status=400"), status=400)
+    assert head["x-should-retry"] == "false"
+    assert door.ask("GET", "/v1/chat/completions")[0] == 405
+    assert door.ask("POST", "/v1/nothing")[0] == 404
+    assert door.chat("m", status=400, headers={"x_skald_priority": "12"})[1]["error"]["param"] == "x-skald-priority"
+
+
+def test_error_in_a_stream(door, model):
+    _, got = door.chat(model("words=6,streamerror=3"), stream=True)
+    assert "error" in got[-1][1] and not any(e == "[DONE]" for _, e in got)
+
+
+def test_too_large(tmp_path):
+    d = Door(tmp_path / "small", "--http-max-body", "2kb")
+    try:
+        status, head, data = d.ask("POST", "/v1/chat/completions", "x" * 3000)
+        assert status == 413 and json.loads(data)["error"]["code"] == "request_too_large"
+    finally:
+        d.server.stop()
+
+
+def test_timeout_header(door, model):
+    _, got = door.chat(model("never"), status=502, headers={"x_skald_timeout_ms": "50"})
+    assert "50 ms" in got["error"]["message"]
+
+
+def test_session(door, r, model, mock):
+    m = model("words=2")
+    raw(r, "SESSION.CREATE", "s1", "SYSTEM", "be brief", "MODEL", m)
+    door.chat(m, "first", headers={"x_skald_session": "s1"})
+    mock.control("reset", "")
+    body = {"messages": [{"role": "user", "content": "old"}, {"role": "assistant", "content": "old"},
+                         {"role": "user", "content": [{"type": "text", "text": "second"}]}],
+            "metadata": {"session": "s1"}, "stream": True}
+    status, _, data = door.ask("POST", "/v1/chat/completions", body)
+    assert status == 200 and events(data)[-1][1] == "[DONE]"
+    sent = json.loads(mock.requests()[-1]["body"]) if isinstance(mock.requests()[-1]["body"], str) \
+        else mock.requests()[-1]["body"]
+    assert "metadata" not in sent
+    assert [x["role"] for x in sent["messages"]] == ["system", "user", "assistant", "user"]
+    kept = raw(r, "SESSION.CONTEXT", "s1", "FORMAT", "JSON")
+    assert [(x["role"], x["content"]) for x in json.loads(kept)] == [
+        ("system", "be brief"), ("user", "first"), ("assistant", "word0 word1"), ("user", "second"),
+        ("assistant", "word0 word1")]
+    body["messages"] = body["messages"][:2]
+    assert door.ask("POST", "/v1/chat/completions", body)[0] == 400
+    r.set("text", "x")
+    door.chat(m, status=500, headers={"x_skald_session": "text"})
+
+
+def test_vanished_client(door, r, model, mock):
+    """The call ends soon after its client hung up; what had come stays in the session, marked."""
+    for stream in (True, False):
+        m = model("words=1000,drip=20" if stream else "never")
+        c = door.connect()
+        body = {"model": m, "stream": stream, "messages": [{"role": "user", "content": "go"}]}
+        c.request("POST", "/v1/chat/completions", json.dumps(body), {"x-skald-session": "gone"})
+        if stream:
+            assert b"data: " in c.getresponse().read(100)
+        else:
+            while not raw(r, "LLM.CALLS"):
+                pass
+        c.sock.close() if c.sock else None
+        c.close()
+        while raw(r, "LLM.CALLS"):
+            pass
+    messages = json.loads(raw(r, "SESSION.EXPORT", "gone"))["messages"]
+    assert [m["role"] for m in messages] == ["user", "assistant"] and "client" in json.dumps(messages[1])
+
+
+def test_embeddings(door, model):
+    m = model("dims=3", kind="EMBED")
+    status, head, data = door.ask("POST", "/v1/embeddings", {"model": m, "input": ["a", "b"]})
+    got = json.loads(data)
+    assert status == 200 and [len(x["embedding"]) for x in got["data"]] == [3, 3] and got["usage"]["total_tokens"] > 0
+    status, _, data = door.ask("POST", "/v1/embeddings", {"model": m, "input": ["a", "b"], "encoding_format": "base64"})
+    again = json.loads(data)
+    for x, y in zip(got["data"], again["data"]):
+        assert list(struct.unpack("<3f", base64.b64decode(y["embedding"]))) == pytest.approx(x["embedding"])
+    assert door.ask("POST", "/v1/embeddings", {"model": m})[0] == 400
+
+
+def test_models(door, model):
+    m = model("words=1")
+    names = [x["id"] for x in json.loads(door.ask("GET", "/v1/models")[2])["data"]]
+    assert m in names and "builtin/extract" in names
+    one = json.loads(door.ask("GET", "/v1/models/builtin/extract")[2])
+    assert one["id"] == "builtin/extract" and one["object"] == "model"
+    assert door.ask("GET", "/v1/models/none")[0] == 404
+
+
+def test_passwords_and_permissions(tmp_path, mock):
+    d = Door(tmp_path / "auth")
+    try:
+        r = redis.Redis(port=d.server.port, socket_timeout=30)
+        raw(r, "CONFIG", "SET", "requirepass", "pass:word")
+        raw(r, "LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=1")
+        raw(r, "ACL", "SETUSER", "ann", "on", ">secret", "+@llm", "~mine:*")
+        raw(r, "ACL", "SETUSER", "bob", "on", ">secret", "+get", "~*")
+        head, got = d.chat("m", status=401)
+        assert got["error"]["code"] == "invalid_api_key" and head["www-authenticate"] == "Bearer"
+        d.chat("m", status=401, headers={"authorization": "Bearer wrong"})
+        d.chat("m", status=401, headers={"authorization": "Bearer ann:wrong"})
+        d.chat("m", headers={"authorization": "Bearer pass:word"})
+        d.chat("m", headers={"authorization": "bearer ann:secret"})
+        d.chat("m", headers={"x_api_key": "ann:secret"})
+        d.chat("m", status=403, headers={"authorization": "Bearer bob:secret"})
+        d.chat("m", headers={"authorization": "Bearer ann:secret", "x_skald_session": "mine:1"})
+        d.chat("m", status=403, headers={"authorization": "Bearer ann:secret", "x_skald_session": "yours"})
+        assert r.exists("mine:1") and not r.exists("yours")
+        assert len(raw(r, "ACL", "LOG")) >= 3
+        assert d.ask("GET", "/healthz")[0] == 200
+        assert d.ask("GET", "/v1/models")[0] == 401
+    finally:
+        d.server.stop()
+
+
+def test_pages_of_other_sites(door, model):
+    door.chat(model("words=1"), status=403, headers={"sec_fetch_site": "cross-site"})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tls(tmp_path, mock):
+    pem = str(tmp_path / "door.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", pem, "-out", str(tmp_path / "cert.pem")],
+                   check=True, capture_output=True)
+    with open(pem, "a") as f:
+        f.write(open(tmp_path / "cert.pem").read())
+    trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    d = Door(tmp_path / "tls", "--http-tls-cert", pem, tls=trust)
+    try:
+        r = redis.Redis(port=d.server.port, socket_timeout=30)
+        raw(r, "LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=50,drip=1")
+        raw(r, "LLM.MODEL", "SET", "slow", "PROVIDER", "openai", "URL", mock.url, "ID", "never")
+        assert d.ask("GET", "/healthz")[0] == 200
+        assert d.chat("m", stream=True)[1][-1][1] == "[DONE]"
+        old = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        old.minimum_version = ssl.TLSVersion.TLSv1
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises((ssl.SSLError, OSError)):
+            old.wrap_socket(socket.create_connection(("127.0.0.1", d.http), 30), server_hostname="127.0.0.1")
+        c = d.connect()
+        c.request("POST", "/v1/chat/completions",
+                  json.dumps({"model": "slow", "messages": [{"role": "user", "content": "go"}]}))
+        while not raw(r, "LLM.CALLS"):
+            pass
+        c.close()
+        while raw(r, "LLM.CALLS"):
+            pass
+    finally:
+        d.server.stop()
+
+
+def test_many_at_once(door, model):
+    m, good = model("words=20,drip=2"), []
+
+    def one():
+        if door.chat(m, stream=True)[1][-1][1] == "[DONE]":
+            good.append(1)
+
+    threads = [threading.Thread(target=one) for _ in range(50)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(good) == 50
