@@ -9,15 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "llm/openai_quirks.h"
+#include "llm/think_tags.h"
 #include "net/sse.h"
 
-#define EVENT_MAX       (8u << 20)
-#define BODY_MAX        (64u << 20)
-#define TOOL_CALLS_MAX  128
-#define VENDOR_TEXT_MAX 200 /* bytes */
+#define EVENT_MAX      (8u << 20)
+#define BODY_MAX       (64u << 20)
+#define TOOL_CALLS_MAX 128
 
 struct tool_call {
     int64_t index; /* -1: the server gave none */
@@ -29,6 +31,9 @@ struct llm_stream {
     llm_delta_fn *delta;
     void *arg;
     struct sse sse;
+    const struct llm_provider *p;
+    struct think_tags think;
+    struct buf piece; /* the text of one chunk, before its reasoning is taken out */
     struct tool_call *calls;
     int ncalls;
     bool done; /* [DONE] */
@@ -44,70 +49,6 @@ static int64_t count_of(const cJSON *o, const char *name)
 {
     double d = json_num(o, name, -1);
     return d >= 0 && d < 1e15 ? (int64_t)d : -1;
-}
-
-/* ---- errors ---- */
-
-static bool is_one_of(const char *word, const char *const *list)
-{
-    for (; *list; list++)
-        if (strcmp(word, *list) == 0)
-            return true;
-    return false;
-}
-
-/* What the code or type of an error says, LLM_FINE when it is not one of those that mean more than the status. */
-static enum llm_class class_of_words(const char *code, const char *type)
-{
-    static const char *const credit[] = {"insufficient_quota", "billing_error", NULL},
-                             *const rate[] = {"rate_limit_exceeded", "rate_limit_error", NULL},
-                             *const content[] = {"content_filter", "content_policy_violation", NULL};
-    if (is_one_of(code, credit) || is_one_of(type, credit))
-        return LLM_CREDIT;
-    if (is_one_of(code, content) || is_one_of(type, content))
-        return LLM_CONTENT;
-    return is_one_of(code, rate) || is_one_of(type, rate) ? LLM_RATE : LLM_FINE;
-}
-
-static enum llm_class vendor_text(const cJSON *root, struct buf *to)
-{
-    const cJSON *e = member(root, "error");
-    const char *text = cJSON_IsString(e) ? e->valuestring : json_str(e, "message", NULL);
-    if (!text)
-        text = json_str(root, "message", json_str(root, "detail", ""));
-    struct slice s = slice_str(text);
-    buf_add(to, s.p, utf8_cut(s, VENDOR_TEXT_MAX));
-    return class_of_words(json_str(e, "code", ""), json_str(e, "type", ""));
-}
-
-void openai_failure(const struct llm_provider *p, int status, struct slice body, struct llm_failure *to)
-{
-    cJSON *root = json_parse(body, 1u << 20, "error", NULL);
-    enum llm_class said = cJSON_IsObject(root) ? vendor_text(root, &to->text) : LLM_FINE;
-    to->class = said != LLM_FINE ? said : llm_class_of_status(status);
-    cJSON_Delete(root);
-}
-
-static bool is_error(const cJSON *root)
-{
-    const cJSON *e = member(root, "error");
-    return e && !cJSON_IsNull(e) && !cJSON_IsFalse(e);
-}
-
-/* An error object that came with status 200. */
-static int error_in(const cJSON *root, struct llm_answer *a, struct err *err)
-{
-    struct buf text = {0};
-    const cJSON *code = member(member(root, "error"), "code");
-    enum llm_class said = vendor_text(root, &text);
-    if (said == LLM_FINE && cJSON_IsNumber(code) && code->valuedouble >= 400 && code->valuedouble < 600)
-        said = llm_class_of_status((int)code->valuedouble);
-    a->failure = said == LLM_FINE ? LLM_TRANSIENT : said;
-    bool busy = a->failure == LLM_RATE || a->failure == LLM_CREDIT;
-    err_set(err, busy ? ERR_QUOTA : ERR_UPSTREAM, "the provider reported an error: %s",
-            text.len ? buf_cstr(&text) : "no message");
-    buf_release(&text);
-    return busy ? ERR_QUOTA : ERR_UPSTREAM;
 }
 
 static int garbage(struct err *err, const char *what)
@@ -168,6 +109,10 @@ static void take_usage(struct llm_answer *a, const cJSON *root)
     a->tokens_out = out >= 0 ? out : a->tokens_out;
     int64_t cached = count_of(member(u, "prompt_tokens_details"), "cached_tokens"),
             thought = count_of(member(u, "completion_tokens_details"), "reasoning_tokens");
+    if (cached < 0) /* DeepSeek's name, then Moonshot's */
+        cached = count_of(u, "prompt_cache_hit_tokens");
+    if (cached < 0)
+        cached = count_of(u, "cached_tokens");
     a->tokens_cached = cached >= 0 ? cached : a->tokens_cached;
     a->tokens_reasoning = thought >= 0 ? thought : a->tokens_reasoning;
 }
@@ -180,14 +125,60 @@ static void take_word(struct buf *to, const char *word)
     buf_add(to, word, utf8_cut(slice_str(word), 200));
 }
 
+/* The vendors' reasons as OpenAI names them. False: it is the name of a failure. */
+static bool take_finish(struct buf *to, const char *word)
+{
+    static const struct {
+        const char *theirs, *ours;
+    } words[] = {
+        {"sensitive", "content_filter"},
+        {"model_context_window_exceeded", "length"},
+        {"max_tokens", "length"},
+        {"function_call", "tool_calls"},
+        {"tool_use", "tool_calls"},
+        {"eos", "stop"},
+        {"end_turn", "stop"},
+        {"stop_sequence", "stop"},
+    };
+    for (size_t i = 0; word && i < sizeof words / sizeof *words; i++)
+        if (strcmp(word, words[i].theirs) == 0)
+            word = words[i].ours;
+    take_word(to, word);
+    return !word || (strcmp(word, "network_error") != 0 && strcmp(word, "insufficient_system_resource") != 0);
+}
+
+static int broken_off(struct llm_answer *a, struct err *err)
+{
+    a->failure = LLM_TRANSIENT;
+    return err_set(err, ERR_UPSTREAM, "the provider broke off the answer: %s", buf_cstr(&a->finish));
+}
+
 /* ---- whole ---- */
 
-static int read_message(const cJSON *choice, struct llm_answer *a, struct err *err)
+static bool give_whole(void *arg, bool reasoning, struct slice text)
+{
+    struct llm_answer *a = arg;
+    return buf_add(reasoning ? &a->reasoning : &a->text, text.p, text.len);
+}
+
+static bool read_content(const struct llm_provider *p, const cJSON *content, struct llm_answer *a)
+{
+    struct think_tags t = {0};
+    struct buf all = {0};
+    if (!openai_quirks_of(p)->think_tags)
+        return add_content(&a->text, content);
+    bool ok = add_content(&all, content) && think_tags_feed(&t, buf_slice(&all), give_whole, a) &&
+              think_tags_end(&t, give_whole, a);
+    buf_release(&all);
+    return ok;
+}
+
+static int read_message(const struct llm_provider *p, const cJSON *choice, struct llm_answer *a, struct err *err)
 {
     const cJSON *m = member(choice, "message"), *calls = member(m, "tool_calls");
     if (!cJSON_IsObject(m))
         return garbage(err, "the choice has no message");
-    if (!add_content(&a->text, member(m, "content")) || !add_reasoning(&a->reasoning, m))
+    if (!read_content(p, member(m, "content"), a) || !add_reasoning(&a->reasoning, m))
         return too_long(err);
     if (a->text.len == 0 && !add_text(&a->text, json_str(m, "refusal", NULL)))
         return too_long(err);
@@ -195,8 +186,7 @@ static int read_message(const cJSON *choice, struct llm_answer *a, struct err *e
         json_print(&a->tool_calls, calls);
     if (a->tool_calls.full)
         return too_long(err);
-    take_word(&a->finish, json_str(choice, "finish_reason", "stop"));
-    return 0;
+    return take_finish(&a->finish, json_str(choice, "finish_reason", "stop")) ? 0 : broken_off(a, err);
 }
 
 int openai_chat_whole(const struct llm_provider *p, struct slice body, struct llm_answer *a, struct err *err)
@@ -205,13 +195,11 @@ int openai_chat_whole(const struct llm_provider *p, struct slice body, struct ll
     if (!root)
         return ERR_UPSTREAM;
     const cJSON *choices = member(root, "choices"), *first = cJSON_GetArrayItem(choices, 0);
-    int r;
-    if (is_error(root))
-        r = error_in(root, a, err);
-    else if (!cJSON_IsArray(choices) || !first)
+    int r = openai_hidden_error(p, root, a, err);
+    if (r == 0 && (!cJSON_IsArray(choices) || !first))
         r = garbage(err, "it has no choices");
-    else
-        r = read_message(first, a, err);
+    if (r == 0)
+        r = read_message(p, first, a, err);
     take_usage(a, root);
     take_word(&a->model_id, json_str(root, "model", NULL));
     cJSON_Delete(root);
@@ -220,39 +208,93 @@ int openai_chat_whole(const struct llm_provider *p, struct slice body, struct ll
 
 /* ---- embeddings ---- */
 
+#define DIM_MAX 65536
+
+/* How many numbers an embedding has: an array of them, or base64 of little-endian floats. */
+static int dim_of(const cJSON *v)
+{
+    if (!cJSON_IsString(v))
+        return cJSON_IsArray(v) ? cJSON_GetArraySize(v) : 0;
+    size_t n = strlen(v->valuestring);
+    while (n && v->valuestring[n - 1] == '=')
+        n--;
+    n = n * 3 / 4;
+    return n % sizeof(float) || n / sizeof(float) > DIM_MAX ? 0 : (int)(n / sizeof(float));
+}
+
+static int not_a_number(struct err *err)
+{
+    return garbage(err, "an embedding holds something that is not a number");
+}
+
+static int read_base64(const char *text, float *to, int dim, struct err *err)
+{
+    struct buf bytes = {0};
+    bool ok = base64_decode(&bytes, slice_str(text)) && bytes.len == (size_t)dim * sizeof *to;
+    if (ok)
+        memcpy(to, bytes.p, bytes.len);
+    buf_release(&bytes);
+    for (int i = 0; ok && i < dim; i++)
+        ok = isfinite(to[i]);
+    return ok ? 0 : not_a_number(err);
+}
+
 static int read_vector(const cJSON *v, float *to, int dim, struct err *err)
 {
     const cJSON *x;
     int n = 0;
-    if (cJSON_GetArraySize(v) != dim)
+    if (dim_of(v) != dim)
         return garbage(err, "its embeddings differ in length");
+    if (cJSON_IsString(v))
+        return read_base64(v->valuestring, to, dim, err);
     cJSON_ArrayForEach(x, v)
     {
         if (!cJSON_IsNumber(x) || !isfinite((float)x->valuedouble))
-            return garbage(err, "an embedding holds something that is not a number");
+            return not_a_number(err);
         to[n++] = (float)x->valuedouble;
     }
     return 0;
 }
 
-static int read_vectors(const cJSON *data, int ntexts, struct llm_answer *a, struct err *err)
+static int vectors_begin(const cJSON *first, int rows, int ntexts, struct llm_answer *a, struct err *err)
 {
-    const cJSON *row, *first = member(cJSON_GetArrayItem(data, 0), "embedding");
-    if (cJSON_GetArraySize(data) != ntexts)
-        return err_set(err, ERR_UPSTREAM, "the provider sent %d embeddings for %d texts", cJSON_GetArraySize(data),
-                       ntexts);
-    a->dim = cJSON_IsArray(first) ? cJSON_GetArraySize(first) : 0;
-    if (a->dim < 1 || a->dim > 65536)
+    if (rows != ntexts)
+        return err_set(err, ERR_UPSTREAM, "the provider sent %d embeddings for %d texts", rows, ntexts);
+    a->dim = dim_of(first);
+    if (a->dim < 1 || a->dim > DIM_MAX)
         return garbage(err, "an embedding has no numbers");
     a->count = ntexts;
     a->vectors = mem_alloc((size_t)ntexts * (size_t)a->dim * sizeof *a->vectors);
+    return 0;
+}
+
+int openai_read_rows(const cJSON *rows, int ntexts, struct llm_answer *a, struct err *err)
+{
+    const cJSON *row;
+    int place = 0, r = vectors_begin(cJSON_GetArrayItem(rows, 0), cJSON_GetArraySize(rows), ntexts, a, err);
+    if (r == 0)
+        cJSON_ArrayForEach(row, rows)
+        {
+            r = read_vector(row, a->vectors + (size_t)place++ * (size_t)a->dim, a->dim, err);
+            if (r < 0)
+                break;
+        }
+    return r;
+}
+
+static int read_vectors(const cJSON *data, int ntexts, struct llm_answer *a, struct err *err)
+{
+    const cJSON *row;
+    int place = 0,
+        r = vectors_begin(member(cJSON_GetArrayItem(data, 0), "embedding"), cJSON_GetArraySize(data), ntexts, a, err);
+    if (r < 0)
+        return r;
     char *seen = mem_zero((size_t)ntexts);
-    int place = 0, r = 0;
     cJSON_ArrayForEach(row, data)
     {
         int64_t at = member(row, "index") ? count_of(row, "index") : place;
         place++;
-        if (at < 0 || at >= ntexts || seen[at] || !cJSON_IsArray(member(row, "embedding"))) {
+        if (at < 0 || at >= ntexts || seen[at] || !member(row, "embedding")) {
             r = garbage(err, "the places of its embeddings are wrong");
             break;
         }
@@ -272,13 +314,9 @@ int openai_embed_whole(const struct llm_provider *p, struct slice body, int ntex
     if (!root)
         return ERR_UPSTREAM;
     const cJSON *data = member(root, "data");
-    int r;
-    if (is_error(root))
-        r = error_in(root, a, err);
-    else if (!cJSON_IsArray(data))
-        r = garbage(err, "it has no data");
-    else
-        r = read_vectors(data, ntexts, a, err);
+    int r = openai_hidden_error(p, root, a, err);
+    if (r == 0)
+        r = cJSON_IsArray(data) ? read_vectors(data, ntexts, a, err) : garbage(err, "it has no data");
     take_usage(a, root);
     take_word(&a->model_id, json_str(root, "model", NULL));
     cJSON_Delete(root);
@@ -291,6 +329,7 @@ struct llm_stream *openai_stream_create(const struct llm_provider *p, struct llm
                                         void *arg)
 {
     struct llm_stream *s = mem_zero(sizeof *s);
+    s->p = p;
     s->a = a;
     s->delta = delta;
     s->arg = arg;
@@ -308,6 +347,7 @@ void openai_stream_destroy(struct llm_stream *s)
         buf_release(&s->calls[i].arguments);
     }
     mem_free(s->calls);
+    buf_release(&s->piece);
     sse_release(&s->sse);
     mem_free(s);
 }
@@ -333,11 +373,22 @@ static struct tool_call *call_for(struct llm_stream *s, const cJSON *delta)
     return c;
 }
 
-static void tell(struct llm_stream *s, enum llm_delta_kind kind, const struct buf *from, size_t before)
+/* Text of the answer or of its reasoning, kept and told. */
+static bool give(void *arg, bool reasoning, struct slice text)
 {
-    struct llm_delta d = {.kind = kind, .text = slice_of(from->p + before, from->len - before)};
-    if (from->len > before && s->delta)
+    struct llm_stream *s = arg;
+    struct llm_delta d = {.kind = reasoning ? LLM_DELTA_REASONING : LLM_DELTA_TEXT, .text = text};
+    if (!buf_add(reasoning ? &s->a->reasoning : &s->a->text, text.p, text.len))
+        return false;
+    if (text.len && s->delta)
         s->delta(s->arg, &d);
+    return true;
+}
+
+static bool give_content(struct llm_stream *s)
+{
+    struct slice text = buf_slice(&s->piece);
+    return openai_quirks_of(s->p)->think_tags ? think_tags_feed(&s->think, text, give, s) : give(s, false, text);
 }
 
 static void tell_tool(struct llm_stream *s, const struct tool_call *c, bool first, size_t before)
@@ -377,30 +428,36 @@ static int read_tool_delta(struct llm_stream *s, const cJSON *delta)
     return 0;
 }
 
+static bool read_texts(struct llm_stream *s, const cJSON *d)
+{
+    buf_clear(&s->piece);
+    if (!add_reasoning(&s->piece, d) || !give(s, true, buf_slice(&s->piece)))
+        return false;
+    buf_clear(&s->piece);
+    return add_content(&s->piece, member(d, "content")) && add_text(&s->piece, json_str(d, "refusal", NULL)) &&
+           give_content(s);
+}
+
 static int read_delta(struct llm_stream *s, const cJSON *choice)
 {
     const cJSON *d = member(choice, "delta"), *call;
-    size_t before = s->a->text.len, thought = s->a->reasoning.len;
-    if (!add_content(&s->a->text, member(d, "content")) || !add_reasoning(&s->a->reasoning, d) ||
-        !add_text(&s->a->text, json_str(d, "refusal", NULL)))
+    if (!read_texts(s, d))
         return too_long(s->err);
-    tell(s, LLM_DELTA_REASONING, &s->a->reasoning, thought);
-    tell(s, LLM_DELTA_TEXT, &s->a->text, before);
     cJSON_ArrayForEach(call, member(d, "tool_calls"))
     {
         int r = read_tool_delta(s, call);
         if (r < 0)
             return r;
     }
-    take_word(&s->a->finish, json_str(choice, "finish_reason", NULL));
-    return 0;
+    return take_finish(&s->a->finish, json_str(choice, "finish_reason", NULL)) ? 0 : broken_off(s->a, s->err);
 }
 
 static int read_chunk(struct llm_stream *s, const cJSON *root)
 {
     const cJSON *choice;
-    if (is_error(root))
-        return error_in(root, s->a, s->err);
+    int bad = openai_hidden_error(s->p, root, s->a, s->err);
+    if (bad < 0)
+        return bad;
     take_usage(s->a, root);
     take_word(&s->a->model_id, json_str(root, "model", NULL));
     cJSON_ArrayForEach(choice, member(root, "choices"))
@@ -461,6 +518,8 @@ int openai_stream_end(struct llm_stream *s, struct err *err)
     int r = sse_finish(&s->sse, on_event, s, err);
     if (r < 0)
         return r;
+    if (!think_tags_end(&s->think, give, s))
+        return too_long(err);
     if (!s->done && s->a->finish.len == 0)
         return err_set(err, ERR_UPSTREAM, "the provider's stream ended in the middle of the answer");
     if (s->a->finish.len == 0)

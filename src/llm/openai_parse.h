@@ -7,12 +7,22 @@
 #ifndef LLM_OPENAI_PARSE_H
 #define LLM_OPENAI_PARSE_H
 
+#include <cjson/cJSON.h>
+
 #include "llm/provider.h"
 
 int openai_chat_whole(const struct llm_provider *p, struct slice body, struct llm_answer *a, struct err *err);
 int openai_embed_whole(const struct llm_provider *p, struct slice body, int ntexts, struct llm_answer *a,
                        struct err *err);
 void openai_failure(const struct llm_provider *p, int status, struct slice body, struct llm_failure *to);
+
+/* An error that came with a good status, in a whole reply or a chunk: 0 when there is none, else what llm_reported
+ * gives. */
+int openai_hidden_error(const struct llm_provider *p, const cJSON *root, struct llm_answer *a, struct err *err);
+/* Puts the class into the answer and the vendor's words into err, whose code (returned) is the class's. */
+int llm_reported(enum llm_class class, struct slice text, struct llm_answer *a, struct err *err);
+/* An array of embeddings, each an array of numbers or base64. */
+int openai_read_rows(const cJSON *rows, int ntexts, struct llm_answer *a, struct err *err);
 
 struct llm_stream *openai_stream_create(const struct llm_provider *p, struct llm_answer *a, llm_delta_fn *delta,
                                         void *arg);

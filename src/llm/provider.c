@@ -4,12 +4,33 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-extern const struct llm_provider provider_builtin, provider_openai;
+extern const struct llm_provider provider_builtin, provider_openai, provider_anthropic, provider_qwen, provider_glm,
+    provider_spark, provider_ernie, provider_deepseek, provider_moonshot, provider_doubao, provider_minimax,
+    provider_hunyuan, provider_siliconflow, provider_vllm, provider_llamacpp, provider_tei, provider_cohere,
+    provider_jina;
 
+/* clang-format off */
 static const struct llm_provider *const providers[] = {
     &provider_builtin,
     &provider_openai,
+    &provider_anthropic,
+    &provider_qwen,
+    &provider_glm,
+    &provider_spark,
+    &provider_ernie,
+    &provider_deepseek,
+    &provider_moonshot,
+    &provider_doubao,
+    &provider_minimax,
+    &provider_hunyuan,
+    &provider_siliconflow,
+    &provider_vllm,
+    &provider_llamacpp,
+    &provider_tei,
+    &provider_cohere,
+    &provider_jina,
 };
+/* clang-format on */
 #define COUNT (sizeof providers / sizeof *providers)
 
 const struct llm_provider *llm_provider_find(struct slice name)
