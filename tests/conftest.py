@@ -14,7 +14,8 @@ import sys
 import pytest
 import redis
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+for folder in ("lib", "mock"):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), folder))
 
 from skald import Server  # noqa: E402
 

@@ -10,8 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Mock:
-    def __init__(self):
-        path = os.path.join(HERE, "..", "mock", "provider.py")
+    def __init__(self, program="provider.py"):
+        path = os.path.join(HERE, "..", "mock", program)
         self.proc = subprocess.Popen([sys.executable, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self.proc.stdout.readline().split()[1])
         self.url = f"http://127.0.0.1:{self.port}/v1"
