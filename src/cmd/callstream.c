@@ -63,23 +63,30 @@ void callstream_begin(struct callstream *s, const struct call *c, const char *id
     keep(s);
 }
 
-static void push(struct callstream *s, struct call *c, struct slice text)
+/* words: field, value, ...; the push has the values. */
+static void push(struct callstream *s, struct call *c, const char *type, int nwords, const struct slice *words)
 {
     if (!c || !c->client || !c->client->conn || conn_closing(c->client->conn))
         return;
-    reply_push(c->reply, 3);
-    reply_str(c->reply, "llm.delta");
+    reply_push(c->reply, 2 + (size_t)nwords / 2);
+    reply_bulkf(c->reply, "llm.%s", type);
     reply_str(c->reply, s->id);
-    reply_bulk(c->reply, text);
+    for (int i = 1; i < nwords; i += 2)
+        reply_bulk(c->reply, words[i]);
     conn_wrote(c->client->conn);
+}
+
+void callstream_event(struct callstream *s, struct call *c, const char *type, int nwords, const struct slice *words)
+{
+    if (s->mode == CALLSTREAM_PUSH)
+        push(s, c, type, nwords, words);
+    callstream_note(s, type, nwords, words);
 }
 
 void callstream_piece(struct callstream *s, struct call *c, struct slice text)
 {
     char key[KEY_MAX];
-    if (s->mode == CALLSTREAM_PUSH)
-        push(s, c, text);
-    callstream_note(s, "delta", 2, (struct slice[]){SLICE("text"), text});
+    callstream_event(s, c, "delta", 2, (struct slice[]){SLICE("text"), text});
     if (s->publish)
         inside(s, 3, (struct slice[]){SLICE("PUBLISH"), key_of(s, key), text});
 }

@@ -3,12 +3,16 @@
  * Two ways, decided once when the call begins:
  *
  *   push     STREAM on a RESP3 connection: each piece is a push ["llm.delta", call id, text] before the final reply.
+ *            Other things than text are pushes of their own: ["llm.reasoning", call id, text] and
+ *            ["llm.tool", call id, index, id, name, arguments], whose id and name are empty but in the first of a call.
  *   stream   ASYNC, or STREAM elsewhere: entries of the stream key call:<id> in the call's database, which any client
  * can follow with XREAD. Fields: type, then what belongs to it:
  *
  *              type begin  command <name>
  *              type node   node <id> kind <kind> state <state>       (flows)
  *              type delta  text <piece>
+ *              type reasoning  text <piece>
+ *              type tool   index <n> id <id> name <name> arguments <piece>
  *              type done   text <answer> [further fields]
  *              type error  error <"CLASS sentence"> [further fields]
  *
@@ -41,6 +45,9 @@ void callstream_begin(struct callstream *s, const struct call *c, const char *id
 
 /* c: the parked call, for pushes; NULL under ASYNC. */
 void callstream_piece(struct callstream *s, struct call *c, struct slice text);
+
+/* A piece that is no text: both ways, the push being llm.<type> and the values of the words. */
+void callstream_event(struct callstream *s, struct call *c, const char *type, int nwords, const struct slice *words);
 
 /* One entry of another type: words are field, value, field, value, ... Streams only. */
 void callstream_note(struct callstream *s, const char *type, int nwords, const struct slice *words);

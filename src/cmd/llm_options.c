@@ -1,9 +1,11 @@
 #include "cmd/llm_options.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "llm/idempotency.h"
 
 /* A JSON object, checked here so that the sentence is ours and not the provider's. */
 static bool json_object(struct call *c, struct slice text, const char *what)
@@ -44,42 +46,223 @@ static bool text(struct call *c, struct slice v, const char *what, struct slice 
     return false;
 }
 
-/* Options with a value behind them. */
-static bool valued(struct call *c, struct slice o, struct slice v, struct llm_options *to, bool *known)
+static bool begins(struct slice s, const char *with)
 {
-    struct llm_request *q = &to->q;
-    int64_t n;
-    *known = true;
-    if (slice_is(o, "model"))
-        return text(c, v, "MODEL", &q->model);
-    if (slice_is(o, "system"))
-        return to->has_system = true, text(c, v, "SYSTEM", &q->system);
-    if (slice_is(o, "temperature"))
-        return number(c, v, "TEMPERATURE", 0, 2, &q->temperature);
-    if (slice_is(o, "top-p"))
-        return number(c, v, "TOP-P", 0, 1, &q->top_p);
-    if (slice_is(o, "max-tokens"))
-        return integer(c, v, "MAX-TOKENS", 1, 1 << 24, &q->max_tokens);
-    if (slice_is(o, "seed"))
-        return q->has_seed = true, integer(c, v, "SEED", INT64_MIN, INT64_MAX, &q->seed);
-    if (slice_is(o, "params"))
-        return q->params = v, json_object(c, v, "PARAMS");
-    if (slice_is(o, "timeout")) {
-        bool ok = integer(c, v, "TIMEOUT", 1, 24 * 3600 * 1000, &n);
-        q->caller.timeout_ms = (int)n;
-        return ok;
-    }
-    if (slice_is(o, "stop")) {
-        if (q->nstop == LLM_STOPS_MAX) {
-            reply_errorf(c->reply, "INVALID at most %d STOP texts", LLM_STOPS_MAX);
-            return false;
-        }
-        q->stop = to->stops;
-        return text(c, v, "STOP", &to->stops[q->nstop++]);
-    }
-    *known = false;
+    return s.len >= strlen(with) && memcmp(s.p, with, strlen(with)) == 0;
+}
+
+const char *llm_image_type(struct slice b)
+{
+    if (begins(b, "\x89PNG\r\n"))
+        return "image/png";
+    if (begins(b, "\xff\xd8\xff"))
+        return "image/jpeg";
+    if (begins(b, "GIF87a") || begins(b, "GIF89a"))
+        return "image/gif";
+    return b.len > 12 && begins(b, "RIFF") && memcmp(b.p + 8, "WEBP", 4) == 0 ? "image/webp" : NULL;
+}
+
+struct llm_message llm_message_of(const struct session_msg *m)
+{
+    return (struct llm_message){
+        .role = slice_str(session_role_name(m->role)),
+        .content = m->content,
+        .parts = m->content_parts,
+        .name = m->name,
+        .tool_calls = m->tool_calls,
+        .tool_call_id = m->tool_call_id,
+        .reasoning = m->reasoning,
+        .thinking = m->thinking,
+    };
+}
+
+/* ---- options with a value behind them: false, the error is replied ---- */
+
+bool llm_timeout_parse(struct call *c, struct slice v, struct llm_caller *to)
+{
+    int64_t n = 0;
+    bool ok = integer(c, v, "TIMEOUT", 1, 24 * 3600 * 1000, &n);
+    to->timeout_ms = (int)n;
+    return ok;
+}
+
+bool llm_token_parse(struct call *c, struct slice v, struct slice *to)
+{
+    *to = v;
+    if (v.len && v.len <= IDEM_TOKEN_MAX)
+        return true;
+    reply_errorf(c->reply, "INVALID IDEMPOTENCY takes a token of 1 to %d bytes", IDEM_TOKEN_MAX);
     return false;
 }
+
+bool llm_priority_parse(struct call *c, struct slice v, struct llm_caller *to)
+{
+    int64_t n = LLM_PRIORITY;
+    bool ok = integer(c, v, "PRIORITY", 0, LLM_PRIORITY_LAST, &n);
+    to->priority = (int)n;
+    return ok;
+}
+
+static bool timeout(struct call *c, struct slice v, struct llm_options *o)
+{
+    return llm_timeout_parse(c, v, &o->q.caller);
+}
+
+static bool priority(struct call *c, struct slice v, struct llm_options *o)
+{
+    return llm_priority_parse(c, v, &o->q.caller);
+}
+
+static bool token(struct call *c, struct slice v, struct llm_options *o)
+{
+    return llm_token_parse(c, v, &o->token);
+}
+
+static bool model(struct call *c, struct slice v, struct llm_options *o)
+{
+    return text(c, v, "MODEL", &o->q.model);
+}
+
+static bool prompt(struct call *c, struct slice v, struct llm_options *o)
+{
+    o->has_system = true;
+    return text(c, v, "SYSTEM", &o->q.system);
+}
+
+static bool temperature(struct call *c, struct slice v, struct llm_options *o)
+{
+    return number(c, v, "TEMPERATURE", 0, 2, &o->q.temperature);
+}
+
+static bool top_p(struct call *c, struct slice v, struct llm_options *o)
+{
+    return number(c, v, "TOP-P", 0, 1, &o->q.top_p);
+}
+
+static bool max_tokens(struct call *c, struct slice v, struct llm_options *o)
+{
+    return integer(c, v, "MAX-TOKENS", 1, 1 << 24, &o->q.max_tokens);
+}
+
+static bool seed(struct call *c, struct slice v, struct llm_options *o)
+{
+    o->q.has_seed = true;
+    return integer(c, v, "SEED", INT64_MIN, INT64_MAX, &o->q.seed);
+}
+
+static bool params(struct call *c, struct slice v, struct llm_options *o)
+{
+    o->q.params = v;
+    return json_object(c, v, "PARAMS");
+}
+
+static bool end_user(struct call *c, struct slice v, struct llm_options *o)
+{
+    return text(c, v, "USER", &o->q.end_user);
+}
+
+static bool stop(struct call *c, struct slice v, struct llm_options *o)
+{
+    struct llm_request *q = &o->q;
+    if (q->nstop == LLM_STOPS_MAX) {
+        reply_errorf(c->reply, "INVALID at most %d STOP texts", LLM_STOPS_MAX);
+        return false;
+    }
+    q->stop = o->stops;
+    return text(c, v, "STOP", &o->stops[q->nstop++]);
+}
+
+static bool image(struct call *c, struct slice v, struct llm_options *o)
+{
+    bool url = begins(v, "http://") || begins(v, "https://") || begins(v, "data:image/");
+    if (o->nimages == LLM_IMAGES_MAX) {
+        reply_errorf(c->reply, "INVALID at most %d images", LLM_IMAGES_MAX);
+        return false;
+    }
+    if (!llm_image_type(v) && !(url && utf8_valid(v))) {
+        reply_errorf(c->reply, "INVALID IMAGE takes an http, https or data:image URL, or the bytes of a PNG, JPEG, GIF "
+                               "or WebP image");
+        return false;
+    }
+    o->images[o->nimages++] = v;
+    return true;
+}
+
+static bool tools(struct call *c, struct slice v, struct llm_options *o)
+{
+    struct err err;
+    cJSON *list = json_parse(v, 4u << 20, "TOOLS", &err);
+    bool ok = cJSON_IsArray(list) && list->child;
+    for (const cJSON *tool = ok ? list->child : NULL; tool && ok; tool = tool->next)
+        ok = cJSON_IsObject(tool);
+    if (!list)
+        call_err(c, &err);
+    else if (!ok)
+        reply_errorf(c->reply, "INVALID TOOLS must be a JSON array of tools as OpenAI's API takes them");
+    cJSON_Delete(list);
+    o->q.tools = v;
+    return ok;
+}
+
+/* auto, none, required, an object as OpenAI's API takes it, or the name of the one tool. */
+static bool tool_choice(struct call *c, struct slice v, struct llm_options *o)
+{
+    struct slice name;
+    bool word = slice_is(v, "auto") || slice_is(v, "none") || slice_is(v, "required");
+    buf_clear(&o->choice);
+    if (v.len && v.p[0] == '{') {
+        if (!json_object(c, v, "TOOL-CHOICE"))
+            return false;
+        buf_add(&o->choice, v.p, v.len);
+    } else if (!v.len || !text(c, v, "TOOL-CHOICE", &name)) {
+        if (!v.len)
+            reply_errorf(c->reply, "INVALID TOOL-CHOICE takes auto, none, required, a tool's name or a JSON object");
+        return false;
+    } else if (word) {
+        buf_addf(&o->choice, "\"%s\"", slice_is(v, "auto") ? "auto" : slice_is(v, "none") ? "none" : "required");
+    } else {
+        buf_add_str(&o->choice, "{\"type\":\"function\",\"function\":{\"name\":");
+        json_quote(&o->choice, v);
+        buf_add_str(&o->choice, "}}");
+    }
+    return true;
+}
+
+static bool effort(struct call *c, struct slice v, struct llm_options *o)
+{
+    static const char *const words[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (slice_is(v, words[i])) {
+            o->q.effort = slice_str(words[i]);
+            return true;
+        }
+    reply_errorf(c->reply, "INVALID EFFORT takes none, minimal, low, medium, high, xhigh or max");
+    return false;
+}
+
+static const struct {
+    const char *word;
+    bool (*take)(struct call *c, struct slice v, struct llm_options *o);
+} valued[] = {
+    {"model", model},
+    {"system", prompt},
+    {"temperature", temperature},
+    {"top-p", top_p},
+    {"max-tokens", max_tokens},
+    {"stop", stop},
+    {"seed", seed},
+    {"image", image},
+    {"tools", tools},
+    {"tool-choice", tool_choice},
+    {"effort", effort},
+    {"user", end_user},
+    {"params", params},
+    {"timeout", timeout},
+    {"priority", priority},
+    {"idempotency", token},
+};
+
+/* ---- all of them ---- */
 
 static bool flag(struct slice o, struct llm_options *to)
 {
@@ -94,31 +277,42 @@ static bool flag(struct slice o, struct llm_options *to)
     return false;
 }
 
+/* JSON may have a schema behind it. */
+static bool schema(struct call *c, int *i, struct llm_options *o)
+{
+    if (!slice_is(call_arg(c, *i), "json") || *i + 1 == c->argc || !begins(call_arg(c, *i + 1), "{"))
+        return true;
+    o->q.schema = call_arg(c, ++*i);
+    return json_object(c, o->q.schema, "JSON schema");
+}
+
+static bool take(struct call *c, int *i, struct llm_options *o)
+{
+    struct slice word = call_arg(c, *i);
+    if (flag(word, o))
+        return schema(c, i, o);
+    for (size_t k = 0; k < sizeof valued / sizeof *valued; k++)
+        if (*i + 1 < c->argc && slice_is(word, valued[k].word))
+            return valued[k].take(c, call_arg(c, ++*i), o);
+    reply_errorf(c->reply, "INVALID unknown option '%.*s'", (int)utf8_cut(word, 64), word.p);
+    return false;
+}
+
 bool llm_options_parse(struct call *c, int first, struct llm_options *o)
 {
     *o = (struct llm_options){.q = LLM_REQUEST};
-    for (int i = first; i < c->argc; i++) {
-        struct slice word = call_arg(c, i);
-        bool known = false;
-        if (flag(word, o)) {
-            if (slice_is(word, "json") && i + 1 < c->argc && call_arg(c, i + 1).len && call_arg(c, i + 1).p[0] == '{') {
-                o->q.schema = call_arg(c, ++i);
-                if (!json_object(c, o->q.schema, "JSON schema"))
-                    return false;
-            }
-            continue;
-        }
-        if (i + 1 < c->argc && valued(c, word, call_arg(c, i + 1), o, &known)) {
-            i++;
-            continue;
-        }
-        if (!known)
-            reply_errorf(c->reply, "INVALID unknown option '%.*s'", (int)(word.len < 64 ? word.len : 64), word.p);
-        return false;
-    }
+    for (int i = first; i < c->argc; i++)
+        if (!take(c, &i, o))
+            return false;
+    o->q.tool_choice = buf_slice(&o->choice);
     if (o->async && o->stream)
         o->stream = false; /* ASYNC has its pieces in the stream anyway */
     if (o->async)
         o->q.stream = true;
     return true;
+}
+
+void llm_options_release(struct llm_options *o)
+{
+    buf_release(&o->choice);
 }

@@ -4,20 +4,38 @@
 
 #include "cmd/call.h"
 #include "llm/chat.h"
+#include "session/message.h"
 
-#define LLM_STOPS_MAX 16
+#define LLM_STOPS_MAX  16
+#define LLM_IMAGES_MAX 16
 
 struct llm_options {
-    struct llm_request q; /* model, system, numbers, stop, schema, timeout; slices borrowed from the arguments */
+    struct llm_request q; /* all but the messages; slices borrowed from the arguments */
     struct slice stops[LLM_STOPS_MAX];
+    struct slice images[LLM_IMAGES_MAX]; /* each a URL (http, https, data) or an image's bytes */
+    int nimages;
+    struct slice token; /* IDEMPOTENCY; p NULL: not given */
+    struct buf choice;  /* TOOL-CHOICE as JSON */
     bool has_system, stream, async, meta;
 };
 
-/* argv from `first` on. False: the error is replied. q.stop points into o, so o must not move afterwards. */
+/* argv from `first` on. False: the error is replied. q.stop points into o, so o must not move afterwards. release is
+ * due in both cases. */
 bool llm_options_parse(struct call *c, int first, struct llm_options *o);
+void llm_options_release(struct llm_options *o);
+
+/* The media type of an image's bytes ("image/png"); NULL when they are none that models look at. */
+const char *llm_image_type(struct slice bytes);
+/* A message of a session as a model is sent it; borrowed. */
+struct llm_message llm_message_of(const struct session_msg *m);
+/* A number of milliseconds from 1 to a day. False: the error is replied. */
+bool llm_timeout_parse(struct call *c, struct slice v, struct llm_caller *to);
+bool llm_token_parse(struct call *c, struct slice v, struct slice *to);
+bool llm_priority_parse(struct call *c, struct slice v, struct llm_caller *to);
 
 #define LLM_OPTIONS_SYNTAX                                                                                             \
     "[MODEL name] [SYSTEM prompt] [TEMPERATURE temperature] [TOP-P float] [MAX-TOKENS count] [STOP text]... [SEED n] " \
-    "[JSON [schema]] [PARAMS json] [STREAM] [ASYNC] [TIMEOUT ms] [WITHMETA]"
+    "[JSON [schema]] [IMAGE image]... [TOOLS json] [TOOL-CHOICE choice] [EFFORT effort] [USER end-user] "              \
+    "[PARAMS json] [STREAM] [ASYNC] [IDEMPOTENCY token] [PRIORITY n] [TIMEOUT ms] [WITHMETA]"
 
 #endif
