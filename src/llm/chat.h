@@ -34,6 +34,7 @@ struct llm_caller {
     struct slice tag;    /* for LLM.CALLS: what it belongs to */
     int priority;        /* in the waiting queue: 0 (first) to LLM_PRIORITY_LAST; LLM_PRIORITY when in doubt */
     int timeout_ms;      /* for everything, waiting and retries included; 0: the model's, or the default */
+    bool check;          /* to see whether a model is back: goes through an open breaker and uses keys that rest */
 };
 #define LLM_PRIORITY      4
 #define LLM_PRIORITY_LAST 9

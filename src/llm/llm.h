@@ -5,11 +5,13 @@
  * function that starts, and no piece after llm_cancel. Requests are copied.
  *
  * Errors, by class: INVALID what was asked is wrong (the provider's 400, 404, 413, 422 too), STATE no such model,
- * disabled, of another kind, key not there, cancelled; QUOTA the provider's 429 or too many calls here; UPSTREAM
- * everything that is the provider's fault: 5xx, 401/403, time-outs, unreachable, garbage, a stream that breaks off.
+ * disabled, of another kind, key not there, cancelled; QUOTA the provider's 429, a limit or budget here, a model that
+ * is left alone because it failed too often; UPSTREAM everything that is the provider's fault: 5xx, 401/403, time-outs,
+ * unreachable, garbage, a stream that breaks off.
  *
- * A failure that may pass (no connection, 408, 409, 429, 5xx) is tried again as often as the model's RETRIES says, with
- * growing pauses, within the call's one time-out and never after a piece was handed out.
+ * A name is a model's or a route's (route.h). A failure that may pass is tried again as often as the model's RETRIES
+ * says, then on the route's next model; see after.c. All within the call's one time-out, waiting for limits included,
+ * and never after a piece was handed out.
  *
  * Thread: loop, all of it. */
 #ifndef LLM_LLM_H
@@ -19,6 +21,7 @@
 #include "io/loop.h"
 #include "llm/chat.h"
 #include "llm/model.h"
+#include "llm/route.h"
 #include "net/http_client.h"
 
 struct accounts;
@@ -36,6 +39,7 @@ void llm_destroy(struct llm *m);
 /* Before them: no call is retried from now on, those that wait for a retry end. New calls are refused with STATE. */
 void llm_stop(struct llm *m);
 struct models *llm_models(struct llm *m);
+struct routes *llm_routes(struct llm *m);
 struct accounts *llm_accounts(struct llm *m);
 struct idem *llm_idempotency(struct llm *m);
 
@@ -44,6 +48,16 @@ struct llm_call *llm_chat_start(struct llm *m, const struct llm_request *q, cons
                                 void *arg, struct err *err);
 struct llm_call *llm_embed_start(struct llm *m, const struct llm_embed_request *q, llm_embed_done *done, void *arg,
                                  struct err *err);
+struct llm_call *llm_rerank_start(struct llm *m, const struct llm_rerank_request *q, llm_rerank_done *done, void *arg,
+                                  struct err *err);
+struct llm_call *llm_speech_start(struct llm *m, const struct llm_speech_request *q, llm_media_done *done, void *arg,
+                                  struct err *err);
+struct llm_call *llm_transcribe_start(struct llm *m, const struct llm_transcribe_request *q, llm_media_done *done,
+                                      void *arg, struct err *err);
+/* The smallest call that shows that a model answers; it is the probe of an open breaker. One of the three ends it, by
+ * the model's kind. */
+struct llm_call *llm_check_start(struct llm *m, const struct model *model, const struct llm_chat_events *chat,
+                                 llm_embed_done *embed, llm_rerank_done *rerank, void *arg, struct err *err);
 /* done() comes later, with ERR_CANCELLED; again is harmless. */
 void llm_cancel(struct llm_call *c);
 
@@ -51,7 +65,8 @@ const char *llm_call_id(const struct llm_call *c);              /* a UUIDv7 */
 struct llm_call *llm_call_find(struct llm *m, struct slice id); /* NULL when there is none */
 
 struct llm_call_info {
-    const char *id, *model, *state; /* running, streaming, waiting (for a retry), cancelled */
+    const char *id, *model, *route; /* route: "" when none chose the model */
+    const char *state;              /* queued (a limit), running, streaming, waiting (for a retry), cancelled */
     enum model_kind kind;
     int64_t started_ms; /* wall clock */
     int64_t age_us;
@@ -63,10 +78,29 @@ struct llm_call_info {
 void llm_calls(struct llm *m, void (*fn)(void *arg, const struct llm_call_info *i), void *arg);
 
 struct llm_stats {
-    int calls;
-    uint64_t started, failed, cancelled, retries;
+    int calls, queued; /* queued: of calls, those that wait for a limit */
+    uint64_t started, failed, cancelled, retries, failovers, fallbacks;
     uint64_t tokens_in, tokens_out;
 };
 void llm_stats(const struct llm *m, struct llm_stats *to);
+
+/* How a model does: for LLM.MODEL GET, INFO and /metrics. */
+struct llm_deployment_info {
+    const char *model;
+    enum model_kind kind;
+    bool enabled;
+    const char *breaker; /* closed, open, half-open */
+    int64_t open_ms;     /* until it lets a probe through */
+    int in_flight;
+    double latency_ms; /* to the first piece: moving average, decaying; 0: not measured */
+    int64_t minute_calls, minute_failures;
+    int keys, keys_resting;
+    uint64_t attempts, failures;
+};
+void llm_deployments(struct llm *m, void (*fn)(void *arg, const struct llm_deployment_info *i),
+                     void *arg); /* by name */
+/* Of one model; false: there is none of that name. */
+bool llm_deployment(struct llm *m, struct slice model, void (*fn)(void *arg, const struct llm_deployment_info *i),
+                    void *arg);
 
 #endif

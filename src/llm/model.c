@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "llm/deployment.h"
 #include "llm/provider.h"
 
 #define NAME_LEN_MAX 128
@@ -21,7 +22,7 @@
 #define KEY_FILE_MAX 8192
 #define TIMEOUT_MAX  (24 * 3600 * 1000)
 
-enum field_type { TEXT, KEY, URL, JSON, NUMBER, KIND, PROVIDER, PRICE, CACHED, BUDGET, PER };
+enum field_type { TEXT, KEY, URL, JSON, NUMBER, RETRIES, KIND, PROVIDER, PRICE, CACHED, BUDGET, PER };
 
 static const struct field {
     const char *word;
@@ -32,7 +33,7 @@ static const struct field {
     {"PROVIDER", PROVIDER, offsetof(struct model, provider), 0},
     {"URL", URL, offsetof(struct model, url), 0},
     {"ID", TEXT, offsetof(struct model, id), 0},
-    {"KEY", KEY, offsetof(struct model, key), 0},
+    {"KEY", KEY, 0, 0}, /* may be repeated */
     {"KIND", KIND, offsetof(struct model, kind), 0},
     {"PARAMS", JSON, offsetof(struct model, params), 0},
     {"CONTEXT", NUMBER, offsetof(struct model, context), 1000000000},
@@ -44,11 +45,16 @@ static const struct field {
     {"BUDGET", BUDGET, offsetof(struct model, budget), 0},
     {"PER", PER, offsetof(struct model, per), 0},
     {"TIMEOUT", NUMBER, offsetof(struct model, timeout_ms), TIMEOUT_MAX},
-    {"RETRIES", NUMBER, offsetof(struct model, retries), 10},
+    {"RETRIES", RETRIES, offsetof(struct model, retries), 10},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
 static const char *const kinds[] = {"CHAT", "EMBED", "RERANK", "SPEECH", "TRANSCRIBE"};
+
+int model_retries(const struct model *m)
+{
+    return m->retries >= 0 ? (int)m->retries : MODEL_RETRIES;
+}
 
 const char *model_kind_name(enum model_kind k)
 {
@@ -68,7 +74,10 @@ static void model_free(void *entry)
     mem_free(m->name);
     mem_free(m->url);
     mem_free(m->id);
-    mem_free(m->key);
+    for (int i = 0; i < m->nkeys; i++)
+        mem_free(m->keys[i]);
+    mem_free(m->keys);
+    deployment_unref(m->state);
     mem_free(m->params);
     mem_free(m);
 }
@@ -84,6 +93,7 @@ static void add_builtin(struct models *ms, const char *name, const char *id, enu
     m->kind = kind;
     m->price.known = true;
     m->enabled = m->builtin = true;
+    m->state = deployment_create();
     dict_add(&ms->by_name, m);
 }
 
@@ -120,6 +130,19 @@ static int take_text(char **to, struct slice v, const char *word, struct err *er
         return err_set(err, ERR_INVALID, "%s must be 1 to %d bytes of text without control characters", word, TEXT_MAX);
     mem_free(*to);
     *to = mem_dup(v.p, v.len);
+    return 0;
+}
+
+static int take_key(struct model *m, struct slice v, struct err *err)
+{
+    char *key = NULL;
+    if (m->nkeys == KEYS_MAX)
+        return err_set(err, ERR_INVALID, "a model has at most %d keys", KEYS_MAX);
+    int rc = take_text(&key, v, "KEY", err);
+    if (rc < 0)
+        return rc;
+    m->keys = mem_realloc(m->keys, (size_t)(m->nkeys + 1) * sizeof *m->keys);
+    m->keys[m->nkeys++] = key;
     return 0;
 }
 
@@ -211,10 +234,11 @@ static int take_field(struct model *m, const struct field *f, const struct slice
 {
     void *at = (char *)m + f->at;
     switch (f->type) {
-    case TEXT:
-    case KEY: return take_text(at, *v, f->word, err);
+    case TEXT: return take_text(at, *v, f->word, err);
+    case KEY: return take_key(m, *v, err);
     case URL: return take_url(at, *v, err);
     case JSON: return take_json(at, *v, err);
+    case RETRIES:
     case NUMBER: return take_number(at, *v, f, err);
     case KIND: return take_kind(at, *v, err);
     case PROVIDER: return take_provider(at, *v, err);
@@ -313,6 +337,20 @@ static int not_builtin(struct slice name, struct err *err)
     return 0;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_target(const struct model *a, const struct model *b)
+{
+    bool same = a->provider == b->provider && same_text(a->url, b->url) && same_text(a->id, b->id) &&
+                a->kind == b->kind && a->nkeys == b->nkeys;
+    for (int i = 0; same && i < a->nkeys; i++)
+        same = same_text(a->keys[i], b->keys[i]);
+    return same;
+}
+
 int models_set(struct models *ms, const struct slice *w, int n, struct err *err)
 {
     if (n < 1 || !is_plain_text(w[0], NAME_LEN_MAX))
@@ -322,6 +360,7 @@ int models_set(struct models *ms, const struct slice *w, int n, struct err *err)
     struct model *m = mem_zero(sizeof *m);
     m->name = mem_dup(w[0].p, w[0].len);
     m->enabled = true;
+    m->retries = -1;
     int r = take_words(m, w, n, err);
     if (r == 0)
         r = check(m, err);
@@ -329,7 +368,10 @@ int models_set(struct models *ms, const struct slice *w, int n, struct err *err)
         model_free(m);
         return r;
     }
-    model_free(dict_remove(&ms->by_name, w[0]));
+    m->serial = ++ms->serials;
+    struct model *old = dict_remove(&ms->by_name, w[0]);
+    m->state = old && same_target(old, m) ? deployment_ref(old->state) : deployment_create();
+    model_free(old);
     dict_add(&ms->by_name, m);
     return 0;
 }
@@ -418,6 +460,20 @@ static struct slice masked(const char *key)
     return begins(slice_str(key), MODEL_SEALED) ? SLICE("(sealed)") : slice_str(key);
 }
 
+static void give_keys(const struct model *m, const struct sink *s)
+{
+    for (int i = 0; i < m->nkeys; i++)
+        give(s, s->field ? "key" : "KEY", s->field ? masked(m->keys[i]) : slice_str(m->keys[i]));
+}
+
+static void give_retries(const struct model *m, const struct sink *s)
+{
+    char number[NUM_I64_MAX];
+    int64_t v = s->field ? model_retries(m) : m->retries;
+    if (v >= 0)
+        give(s, s->field ? "retries" : "RETRIES", slice_of(number, num_from_i64(number, v)));
+}
+
 static void give_price(const struct model *m, const struct sink *s)
 {
     char in[MONEY_TEXT], out[MONEY_TEXT];
@@ -459,6 +515,8 @@ static void give_field(const struct model *m, const struct field *f, const struc
     switch (f->type) {
     case PROVIDER: text = m->provider->name; break;
     case KIND: text = kinds[m->kind]; break;
+    case KEY: give_keys(m, s); return;
+    case RETRIES: give_retries(m, s); return;
     case PRICE: give_price(m, s); return;
     case CACHED: give_cached(m, s); return;
     case BUDGET: give_budget(m, s); return;
@@ -471,9 +529,7 @@ static void give_field(const struct model *m, const struct field *f, const struc
     }
     default: text = *(char *const *)at;
     }
-    if (text && f->type == KEY && s->field)
-        give(s, name, masked(text));
-    else if (text)
+    if (text)
         give(s, name, slice_str(text));
 }
 
@@ -516,26 +572,25 @@ static int read_key_file(const struct model *m, const char *path, struct buf *to
     return 0;
 }
 
-int model_key(const struct model *m, struct buf *to, struct err *err)
+int model_key(const struct model *m, int index, struct buf *to, struct err *err)
 {
-    if (!m->key)
-        return 0;
-    if (strncmp(m->key, "file:", 5) == 0)
-        return read_key_file(m, m->key + 5, to, err);
-    if (begins(slice_str(m->key), MODEL_SEALED))
+    const char *key = m->keys[index];
+    if (strncmp(key, "file:", 5) == 0)
+        return read_key_file(m, key + 5, to, err);
+    if (begins(slice_str(key), MODEL_SEALED))
         return err_set(err, ERR_STATE,
                        "the key of model '%.60s' was sealed with another secret-key-file; start with that file or set "
                        "the key again",
                        m->name);
-    if (strncmp(m->key, "env:", 4) != 0) {
-        buf_add_str(to, m->key);
+    if (strncmp(key, "env:", 4) != 0) {
+        buf_add_str(to, key);
         return 0;
     }
-    const char *v = getenv(m->key + 4);
+    const char *v = getenv(key + 4);
     if (!v || !is_plain_text(slice_str(v), KEY_FILE_MAX))
         return err_set(err, ERR_STATE,
                        "the key of model '%.60s' should be in the environment variable %.60s, which is not set",
-                       m->name, m->key + 4);
+                       m->name, key + 4);
     buf_add_str(to, v);
     return 0;
 }

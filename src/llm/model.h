@@ -3,8 +3,9 @@
  * An entry is made from the words of LLM.MODEL SET and can be written as those words again, which is how it is
  * journaled and replicated. builtin/extract and builtin/hash always exist and cannot be changed or removed.
  *
- * A key is env:NAME (read from the environment at each call), file:path (read at each call, so that it can be rotated)
- * or the key itself. The key itself is a secret: model_fields masks it, only model_words gives it out.
+ * KEY may be given more than once: the keys are used in turn, and one that is refused rests (keyring.h). A key is
+ * env:NAME (read from the environment at each call), file:path (read at each call, so that it can be rotated) or the
+ * key itself. The key itself is a secret: model_fields masks it, only model_words gives it out.
  *
  * Thread: loop. */
 #ifndef LLM_MODEL_H
@@ -20,16 +21,20 @@
 #include "llm/limits.h"
 #include "llm/money.h"
 
+struct deployment;
 struct llm_provider;
+
+#define MODEL_RETRIES 2 /* when RETRIES is not given */
 
 enum model_kind { MODEL_CHAT, MODEL_EMBED, MODEL_RERANK, MODEL_SPEECH, MODEL_TRANSCRIBE };
 
 struct model {
     char *name;
     const struct llm_provider *provider;
-    char *url;    /* base without a slash at the end; NULL: the provider's own */
-    char *id;     /* what the provider calls it; never NULL */
-    char *key;    /* NULL: none is sent */
+    char *url;   /* base without a slash at the end; NULL: the provider's own */
+    char *id;    /* what the provider calls it; never NULL */
+    char **keys; /* a ring of nkeys, 0 to KEYS_MAX (keyring.h) */
+    int nkeys;
     char *params; /* JSON object text or NULL */
     enum model_kind kind;
     int64_t context; /* tokens; 0: unknown */
@@ -39,13 +44,16 @@ struct model {
     int64_t budget; /* money.h */
     enum budget_per per;
     int64_t timeout_ms; /* 0: the server's */
-    int64_t retries;
+    int64_t retries;    /* -1: not given */
     bool enabled;
     bool builtin;
+    uint64_t serial;          /* of this definition: another one for each models_set */
+    struct deployment *state; /* how it does; kept by models_set where the target stays the same */
 };
 
 struct models {
     struct dict by_name;
+    uint64_t serials;
 };
 
 void models_init(struct models *ms);
@@ -67,6 +75,7 @@ int models_pick(struct models *ms, struct slice name, enum model_kind kind, stru
 /* In the order of names. fn may not change the registry. */
 void models_each(struct models *ms, void (*fn)(void *arg, struct model *m), void *arg);
 
+int model_retries(const struct model *m);
 const char *model_kind_name(enum model_kind k); /* "CHAT" */
 
 /* The words that make this entry again, the secret key among them: for the journal and for replicas only. (A disabled
@@ -75,7 +84,7 @@ void model_words(const struct model *m, void (*emit)(void *arg, struct slice wor
 /* Name and value of every field for people, key masked ("env:NAME", "file:path" or "(set)"). */
 void model_fields(const struct model *m, void (*emit)(void *arg, const char *field, struct slice value), void *arg);
 
-/* The key to send, appended to `to`; nothing when the model has none. ERR_STATE when it cannot be read. */
-int model_key(const struct model *m, struct buf *to, struct err *err);
+/* The text of one of its keys, appended to `to`. ERR_STATE when it cannot be read. */
+int model_key(const struct model *m, int key, struct buf *to, struct err *err);
 
 #endif

@@ -58,6 +58,7 @@ struct llm_provider {
 
     /* remote: pure. NULL: cannot do that. llm_provider_url puts a path behind the base. */
     const char *chat_path, *embed_path, *rerank_path, *speech_path, *transcribe_path;
+    int embed_batch; /* texts in one request; 0: LLM_EMBED_MAX */
     void (*headers)(const struct llm_provider *p, struct buf *lines, struct slice key); /* "Name: value\n" each; key may
                                                                                            be empty */
     int (*chat_body)(const struct llm_request *q, const struct model *m, struct buf *body, struct buf *notes,

@@ -30,7 +30,7 @@ class Server:
 
     def command(self):
         return [BIN, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.dir,
-                "--enable-debug-command", "yes", *self.args]
+                "--enable-debug-command", "yes", "--llm-retry-pause", "1", *self.args]
 
     def start(self, wait=True, preexec=None):
         if os.environ.get("SKALD_PORT"):

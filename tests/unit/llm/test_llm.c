@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/setting.h"
 #include "llm/llm.h"
 #include "mock/provider.h"
 
@@ -144,7 +145,9 @@ static void start(struct seen *s, const struct llm_request *q)
 
 static void run(struct seen *s, const char *id, bool stream)
 {
+    struct err err;
     *s = (struct seen){0};
+    models_del(llm_models(M), SLICE("m"), &err); /* and with it what is known of its keys and failures */
     model(id, NULL, NULL);
     struct llm_request q = request(stream);
     start(s, &q);
@@ -599,6 +602,8 @@ static int up(void **state)
 {
     struct err err;
     json_boot();
+    llm_boot();
+    setting_set(setting_find(SLICE("llm-retry-pause")), SLICE("1"), true, &err);
     alarm(300);
     if (mock_start(&mock) || loop_create(&L, &err) || http_client_create(&H, L, 1, &err))
         return -1;

@@ -168,7 +168,7 @@ static int key_of(const char *key, struct buf *to, struct err *err)
     snprintf(line, sizeof line, "k|PROVIDER|openai|KEY|%s", key);
     assert_int_equal(set(line, err), 0);
     buf_clear(to);
-    return model_key(models_find(&MS, SLICE("k")), to, err);
+    return model_key(models_find(&MS, SLICE("k")), 0, to, err);
 }
 
 static void keys_are_read_where_they_are(void **state)
