@@ -44,8 +44,11 @@ struct idem_entry {
     struct list link; /* in kept */
     char key[HASH_LEN], print[HASH_LEN];
     bool ended;
+    bool loose; /* in no table any more, only held */
+    int held;
     /* running */
-    struct list joined;    /* struct idem_join */
+    struct list joined; /* struct idem_join */
+    void *owner;
     struct gathered *come; /* so far, in order */
     int ncome;
     /* ended */
@@ -94,9 +97,26 @@ static void drop_gathered(struct idem_entry *e)
 
 static void entry_free(struct idem_entry *e)
 {
+    if (e->held > 0) {
+        e->loose = true;
+        return;
+    }
     drop_gathered(e);
     mem_free(e->block);
     mem_free(e);
+}
+
+void idem_hold(struct idem_entry *e)
+{
+    e->held++;
+}
+
+void idem_let_go(struct idem_entry *e)
+{
+    assert(e->held > 0);
+    e->held--;
+    if (e->loose)
+        entry_free(e);
 }
 
 static void forget(struct idem *t, struct idem_entry *e)
@@ -249,19 +269,23 @@ static void gather(struct idem_entry *e, const struct llm_delta *d)
     buf_add(&g->text, d->text.p, d->text.len);
 }
 
+/* Who gets a piece may be the last to leave, which ends the entry: it is held meanwhile. */
 void idem_delta(struct idem_entry *e, const struct llm_delta *d)
 {
+    idem_hold(e);
     gather(e, d);
     list_each_safe (node, &e->joined) {
         struct idem_join *j = list_entry(node, struct idem_join, link);
         if (j->events->delta)
             j->events->delta(j->arg, d);
     }
+    idem_let_go(e);
 }
 
-static void catch_up(const struct idem_entry *e, const struct idem_join *j)
+void idem_catch_up(struct idem_entry *e, const struct idem_join *j)
 {
-    for (int i = 0; i < e->ncome; i++) {
+    idem_hold(e);
+    for (int i = 0; i < e->ncome && j->link.next != &j->link; i++) { /* it may leave on the way */
         const struct gathered *g = &e->come[i];
         struct llm_delta d = {.kind = g->kind,
                               .tool = g->tool,
@@ -270,6 +294,7 @@ static void catch_up(const struct idem_entry *e, const struct idem_join *j)
                               .text = buf_slice(&g->text)};
         j->events->delta(j->arg, &d);
     }
+    idem_let_go(e);
 }
 
 void idem_join(struct idem_entry *e, struct idem_join *j, const struct llm_chat_events *events, void *arg)
@@ -277,8 +302,6 @@ void idem_join(struct idem_entry *e, struct idem_join *j, const struct llm_chat_
     assert(!e->ended);
     j->events = events;
     j->arg = arg;
-    if (events->delta)
-        catch_up(e, j);
     list_add_tail(&e->joined, &j->link);
 }
 
@@ -286,6 +309,16 @@ void idem_leave(struct idem_join *j)
 {
     if (j->link.next)
         list_del(&j->link);
+}
+
+void idem_own(struct idem_entry *e, void *owner)
+{
+    e->owner = owner;
+}
+
+void *idem_owner(const struct idem_entry *e)
+{
+    return e->owner;
 }
 
 bool idem_joined(const struct idem_entry *e)
@@ -404,22 +437,32 @@ static void keep(struct idem *t, struct idem_entry *e, int64_t ended_ms)
     t->stats.bytes += (int64_t)e->bytes;
 }
 
-static void tell_joined(struct list *joined, const struct llm_reply *reply, const struct err *err)
+/* Tells everybody, in their order. Whoever is told may make others leave: the entry is there until all were. */
+static void tell_joined(struct idem_entry *e, struct list *joined, const struct llm_reply *reply, const struct err *err)
 {
     while (!list_empty(joined)) {
         struct idem_join *j = list_entry(joined->next, struct idem_join, link);
         list_del(&j->link);
         j->events->done(j->arg, reply, err);
     }
+    idem_let_go(e);
 }
 
 static void take_joined(struct list *to, struct idem_entry *e)
 {
+    idem_hold(e);
+    e->owner = NULL;
     list_init(to);
     list_each_safe (node, &e->joined) {
         list_del(node);
         list_add_tail(to, node);
     }
+}
+
+/* Only what would be the same again is worth keeping. */
+static bool worth_keeping(const struct err *err)
+{
+    return !err || err->code == ERR_INVALID;
 }
 
 void idem_finish(struct idem *t, struct idem_entry *e, const struct llm_reply *reply, const struct err *err,
@@ -428,21 +471,20 @@ void idem_finish(struct idem *t, struct idem_entry *e, const struct llm_reply *r
     struct list joined;
     assert(!e->ended);
     take_joined(&joined, e);
-    if (err && err->code != ERR_INVALID) {
+    if (worth_keeping(err)) {
+        drop_gathered(e);
+        e->reply = *reply;
+        e->code = err ? err->code : 0;
+        e->error = err ? slice_str(err->msg) : SLICE("");
+        t->stats.running--;
+        keep(t, e, now_ms);
+        if (t->on_kept)
+            t->on_kept(t->arg, e);
+        make_room(t);
+    } else {
         forget(t, e);
-        tell_joined(&joined, reply, err);
-        return;
     }
-    drop_gathered(e);
-    e->reply = *reply;
-    e->code = err ? err->code : 0;
-    e->error = err ? slice_str(err->msg) : SLICE("");
-    t->stats.running--;
-    keep(t, e, now_ms);
-    if (t->on_kept)
-        t->on_kept(t->arg, e);
-    make_room(t);
-    tell_joined(&joined, reply, err);
+    tell_joined(e, &joined, reply, err);
 }
 
 void idem_abandon(struct idem *t, struct idem_entry *e, const struct err *err)
@@ -452,7 +494,7 @@ void idem_abandon(struct idem *t, struct idem_entry *e, const struct err *err)
     assert(!e->ended);
     take_joined(&joined, e);
     forget(t, e);
-    tell_joined(&joined, &none, err);
+    tell_joined(e, &joined, &none, err);
 }
 
 int idem_reply(const struct idem_entry *e, struct llm_reply *to, struct err *err)

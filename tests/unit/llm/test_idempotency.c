@@ -121,7 +121,9 @@ static void who_comes_later_joins(void **state)
     piece(e, LLM_DELTA_TOOL, "", "}");
     piece(e, LLM_DELTA_TEXT, "", " th");
     idem_join(f, &b, &events, "b");
+    idem_catch_up(f, &b);
     idem_join(f, &c, &events, "c");
+    idem_catch_up(f, &c);
     idem_leave(&c);
     piece(e, LLM_DELTA_TEXT, "", "ere");
     assert_true(idem_joined(e));
@@ -170,8 +172,16 @@ static void memory_is_bounded(void **state)
     }
     assert_true(s.kept > 5 && s.kept < 20);
     assert_int_equal(ask_at("", "t99", "body", T0 + 100, &e), IDEM_REPLAY);
+    struct idem_entry *held = e;
+    idem_hold(held);
     assert_int_equal(ask_at("", "t0", "body", T0 + 100, &e), IDEM_FRESH);
-    idem_abandon(t, e, &err);
+    assert_int_equal(setting_set(setting_find(SLICE("llm-idempotency-max-memory")), SLICE("0"), true, &err), 0);
+    idem_finish(t, e, &r, NULL, T0 + 100);
+    idem_stats(t, &s);
+    assert_true(s.kept == 0 && s.bytes == 0);
+    assert_int_equal(idem_reply(held, &r, &err), 0); /* gone, but for who holds it */
+    assert_int_equal(r.text.len, sizeof text - 1);
+    idem_let_go(held);
     assert_int_equal(setting_set(setting_find(SLICE("llm-idempotency-max-memory")), SLICE("64mb"), true, &err), 0);
 }
 
