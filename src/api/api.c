@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/families.h"
+#include "api/tally.h"
 #include "base/buf.h"
 #include "base/info.h"
 #include "base/json.h"
@@ -284,5 +285,6 @@ static const struct info_row figures[] = {
 void api_register_settings(void)
 {
     SETTING_REGISTER(settings);
+    tally_settings();
     INFO_REGISTER(figures);
 }

@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/tally.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "auth/user.h"
+#include "llm/idempotency.h"
 #include "llm/wire_openai.h"
 
 struct chat {
@@ -19,7 +22,11 @@ struct chat {
     int64_t created;
     char name[sizeof "chatcmpl-" + ID_LEN]; /* what the answer is called */
     bool stream, begun, slow;
+    bool pieces; /* deltas have come: the reply has nothing new */
     bool include_usage;
+    struct idem_entry *entry; /* ours to finish: the first of its idempotency key */
+    struct idem_join join;    /* or the same is under way, and its pieces come here, too */
+    bool joined;
     struct wire_openai_stream out;
 };
 
@@ -63,21 +70,58 @@ static void begin_stream(struct chat *c, const struct llm_facts *facts)
     httpd_add_header(c->d.r, "Cache-Control", "no-cache");
     httpd_add_header(c->d.r, "X-Accel-Buffering", "no");
     wire_openai_stream_init(&c->out, &head, c->include_usage, emit, c);
+    tally_answer(c->d.metric, 200);
     httpd_stream_begin(c->d.r, 200, "text/event-stream; charset=utf-8");
+}
+
+/* Nobody is left who listens: the call ends, unless others have joined it. */
+static void let_go(struct chat *c)
+{
+    if (c->d.llm && !(c->entry && idem_joined(c->entry)))
+        llm_cancel(c->d.llm);
 }
 
 static void on_delta(void *arg, const struct llm_delta *d)
 {
     struct chat *c = arg;
-    if (c->d.gone || c->slow)
+    if (c->entry)
+        idem_delta(c->entry, d);
+    if (c->d.gone || c->slow || !c->stream)
         return;
     begin_stream(c, NULL);
+    c->pieces = true;
     wire_openai_stream_delta(&c->out, d);
     if (httpd_stream_waiting(c->d.r) <= (size_t)api_stream_max)
         return;
     log_notice("the call %s is ended: its HTTP client leaves more than http-stream-buffer unread", c->d.id);
     c->slow = true;
-    llm_cancel(c->d.llm);
+    let_go(c);
+}
+
+/* A whole answer where pieces were asked for: as few of them as it can be. */
+static void give_whole(struct chat *c, const struct llm_reply *reply)
+{
+    struct err err;
+    struct llm_delta reasoning = {.kind = LLM_DELTA_REASONING, .text = reply->reasoning};
+    struct llm_delta text = {.kind = LLM_DELTA_TEXT, .text = reply->text};
+    if (reply->reasoning.len)
+        wire_openai_stream_delta(&c->out, &reasoning);
+    if (reply->text.len)
+        wire_openai_stream_delta(&c->out, &text);
+    cJSON *calls = reply->tool_calls.len ? json_parse(reply->tool_calls, SIZE_MAX, "tool calls", &err) : NULL;
+    const cJSON *call;
+    int n = 0;
+    cJSON_ArrayForEach(call, calls)
+    {
+        const cJSON *fn = cJSON_GetObjectItemCaseSensitive(call, "function");
+        struct llm_delta d = {.kind = LLM_DELTA_TOOL,
+                              .text = slice_str(json_str(fn, "arguments", "")),
+                              .tool = n++,
+                              .tool_id = slice_str(json_str(call, "id", "")),
+                              .tool_name = slice_str(json_str(fn, "name", ""))};
+        wire_openai_stream_delta(&c->out, &d);
+    }
+    cJSON_Delete(calls);
 }
 
 static void end_stream(struct chat *c, const struct llm_reply *reply, const struct err *failed)
@@ -93,6 +137,8 @@ static void end_stream(struct chat *c, const struct llm_reply *reply, const stru
         emit(c, SLICE(""), buf_slice(&error));
         buf_release(&error);
     } else {
+        if (!c->pieces)
+            give_whole(c, reply);
         wire_openai_stream_end(&c->out, reply);
         httpd_stream_add(c->d.r, SLICE("data: [DONE]\n\n"));
     }
@@ -107,6 +153,20 @@ static void reply_whole(struct chat *c, const struct llm_reply *reply)
     door_reply(&c->d, &reply->facts, "application/json", &body);
 }
 
+/* The last word to the client. */
+static void answer(struct chat *c, const struct llm_reply *reply, const struct err *failed)
+{
+    if (reply->facts.replayed || c->joined)
+        httpd_add_header(c->d.r, "x-skald-replayed", "true");
+    if (c->begun || (c->stream && !failed))
+        end_stream(c, reply, failed);
+    else if (failed)
+        door_fail(&c->d, failed, &reply->facts, NULL);
+    else
+        reply_whole(c, reply);
+    chat_free(c);
+}
+
 static void on_done(void *arg, const struct llm_reply *reply, const struct err *failed)
 {
     struct chat *c = arg;
@@ -115,13 +175,28 @@ static void on_done(void *arg, const struct llm_reply *reply, const struct err *
     const char *why = c->d.gone || c->slow ? "client" : failed && failed->code == ERR_CANCELLED ? "cancel" : "upstream";
     if (c->turn && api_gate->turn_end(c->turn, reply, failed, why, &err) < 0 && !failed)
         failed = &err;
-    if (c->begun || (c->stream && !failed))
-        end_stream(c, reply, failed);
-    else if (failed)
-        door_fail(&c->d, failed, &reply->facts, NULL);
-    else
-        reply_whole(c, reply);
-    chat_free(c);
+    if (c->entry)
+        idem_finish(llm_idempotency(api_gate->llm()), c->entry, reply, failed, clock_wall_ms());
+    door_count(&c->d, &reply->facts, failed);
+    answer(c, reply, failed);
+}
+
+static void on_joined_done(void *arg, const struct llm_reply *reply, const struct err *failed)
+{
+    answer(arg, reply, failed);
+}
+
+static void on_gone(struct door *d)
+{
+    struct chat *c = (struct chat *)d;
+    static const struct llm_reply nothing;
+    static const struct err gone = {.code = ERR_CANCELLED, .msg = "the client hung up"};
+    if (!c->joined) {
+        let_go(c);
+        return;
+    }
+    idem_leave(&c->join);
+    answer(c, &nothing, &gone);
 }
 
 /* ---- the question ---- */
@@ -136,9 +211,11 @@ static const char *take_session(const struct chat *c, cJSON *root, cJSON **owner
     return named ? named : cJSON_GetStringValue(*owner);
 }
 
+static const struct llm_chat_events events = {.delta = on_delta, .done = on_done};
+static const struct llm_chat_events joined_events = {.delta = on_delta, .done = on_joined_done};
+
 static struct llm_call *start(struct chat *c, struct wire_chat *w, struct slice session, struct err *err)
 {
-    static const struct llm_chat_events events = {.delta = on_delta, .done = on_done};
     if (session.p) {
         c->turn = api_gate->turn_begin(session, &w->q, err);
         if (!c->turn)
@@ -155,19 +232,68 @@ static struct llm_call *start(struct chat *c, struct wire_chat *w, struct slice 
     return call;
 }
 
-/* False: an error was replied. */
+static bool start_fresh(struct chat *c, struct wire_chat *w, struct slice session)
+{
+    struct err err;
+    struct llm_call *call = start(c, w, session, &err);
+    if (!call && c->entry)
+        idem_abandon(llm_idempotency(api_gate->llm()), c->entry, &err);
+    if (!door_started(&c->d, call, &err))
+        return false;
+    snprintf(c->name, sizeof c->name, "chatcmpl-%s", c->d.id);
+    return true;
+}
+
+static bool replay(struct chat *c, const struct idem_entry *entry)
+{
+    struct llm_reply reply = {0};
+    struct err err;
+    int rc = idem_reply(entry, &reply, &err);
+    snprintf(c->name, sizeof c->name, "chatcmpl-%s", c->d.id);
+    answer(c, &reply, rc < 0 ? &err : NULL);
+    return true;
+}
+
+static bool join(struct chat *c, struct idem_entry *entry)
+{
+    c->joined = true;
+    snprintf(c->name, sizeof c->name, "chatcmpl-%s", c->d.id);
+    door_waits(&c->d);
+    idem_join(entry, &c->join, &joined_events, c);
+    return true;
+}
+
+/* True: c is on its way, or gone. False: an error was replied. */
+static bool start_once(struct chat *c, struct wire_chat *w, struct slice session, const char *token)
+{
+    struct err err;
+    struct idem_entry *entry = NULL;
+    struct slice request[] = {SLICE("POST /v1/chat/completions"), session.p ? session : SLICE(""), httpd_body(c->d.r)};
+    struct idem_claim claim = {c->d.user->name, slice_str(token), request, 3};
+    switch (idem_begin(llm_idempotency(api_gate->llm()), &claim, clock_wall_ms(), &entry, &err)) {
+    case IDEM_FRESH: c->entry = entry; return start_fresh(c, w, session);
+    case IDEM_JOINED: return join(c, entry);
+    case IDEM_REPLAY: return replay(c, entry);
+    case IDEM_CONFLICT: return door_refuse(&c->d, 409, "invalid_request_error", "idempotency_key_conflict", err.msg);
+    }
+    door_fail(&c->d, &err, NULL, "Idempotency-Key");
+    return false;
+}
+
+/* The same as start_once. */
 static bool ask(struct chat *c, cJSON *root, struct slice session)
 {
     struct wire_chat w = {0};
     struct err err;
     bool ok = false;
+    const char *token = httpd_header(c->d.r, "idempotency-key");
     if (wire_openai_chat_tree(root, &w, &err) < 0) {
         door_fail(&c->d, &err, NULL, w.body.param);
     } else if (door_caller(&c->d, &w.q.caller)) {
         c->stream = w.q.stream;
         c->include_usage = w.include_usage;
         c->model = slice_of(mem_dup(w.q.model.p, w.q.model.len), w.q.model.len);
-        ok = door_started(&c->d, start(c, &w, session, &err), &err);
+        ok = token ? start_once(c, &w, session, token) : start_fresh(c, &w, session);
     }
     wire_chat_release(&w);
     return ok;
@@ -178,6 +304,7 @@ static void completions(struct httpd_req *r)
     struct chat *c = mem_zero(sizeof *c);
     cJSON *root = NULL, *owner = NULL;
     bool ok = false;
+    c->d.left = on_gone;
     if (door_begin(&c->d, r, "chat", DOOR_OPENAI) && (root = door_json(&c->d))) {
         const char *name = take_session(c, root, &owner);
         struct slice session = name ? slice_str(name) : (struct slice){0};
@@ -188,9 +315,7 @@ static void completions(struct httpd_req *r)
             cJSON_Delete(root);
     }
     cJSON_Delete(owner);
-    if (ok)
-        snprintf(c->name, sizeof c->name, "chatcmpl-%s", c->d.id);
-    else
+    if (!ok)
         chat_free(c);
 }
 

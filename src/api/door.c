@@ -4,9 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/tally.h"
 #include "auth/user.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "llm/account.h"
 #include "llm/money.h"
 #include "llm/wire_openai.h"
 
@@ -19,8 +21,8 @@ static void retry_headers(struct door *d, int status, const struct llm_facts *fa
 {
     char text[NUM_I64_MAX + 1];
     bool again = status == 408 || status == 409 || status == 429 || status >= 500;
-    if (facts && facts->failure == LLM_CREDIT)
-        again = false;
+    if ((facts && facts->failure == LLM_CREDIT) || (status == 409 && !facts))
+        again = false; /* no credit; another request's idempotency key */
     httpd_add_header(d->r, "x-should-retry", again ? "true" : "false");
     if (!again || !facts || facts->retry_after_ms < 0)
         return;
@@ -40,6 +42,7 @@ static void reply_error(struct door *d, int status, const struct llm_facts *fact
     buf_add_char(body, '\n');
     door_headers(d, facts);
     retry_headers(d, status, facts);
+    tally_answer(d->metric, status);
     httpd_reply_take(d->r, status, "application/json", body);
     d->r = NULL;
 }
@@ -51,7 +54,7 @@ void door_fail(struct door *d, const struct err *err, const struct llm_facts *fa
     reply_error(d, status, facts, &body);
 }
 
-static bool refuse(struct door *d, int status, const char *type, const char *code, const char *message)
+bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message)
 {
     struct buf body = {0};
     buf_add_str(&body, "{\"error\":{\"message\":");
@@ -93,15 +96,15 @@ bool door_begin(struct door *d, struct httpd_req *r, const char *metric, enum do
     const char *why = api_why_not_ready ? api_why_not_ready() : NULL;
     if (!api_gate || why) {
         httpd_add_header(r, "retry-after", "1");
-        return refuse(d, 503, "server_error", "not_ready", why ? why : "models are not served here");
+        return door_refuse(d, 503, "server_error", "not_ready", why ? why : "models are not served here");
     }
     if (api_gate->login(token_of(r), httpd_is_local(r), &u, &err) < 0) {
         httpd_add_header(r, "WWW-Authenticate", "Bearer");
-        return refuse(d, 401, "invalid_request_error", "invalid_api_key", err.msg);
+        return door_refuse(d, 401, "invalid_request_error", "invalid_api_key", err.msg);
     }
     if ((u->flags & USER_NOPASS) && foreign_page(r))
-        return refuse(d, 403, "permission_error", "no_permission",
-                      "pages of other sites may ask only where a password is needed");
+        return door_refuse(d, 403, "permission_error", "no_permission",
+                           "pages of other sites may ask only where a password is needed");
     d->user = user_ref(u);
     return true;
 }
@@ -145,7 +148,9 @@ static void on_gone(void *arg)
 {
     struct door *d = arg;
     d->gone = true;
-    if (d->llm)
+    if (d->left)
+        d->left(d);
+    else if (d->llm)
         llm_cancel(d->llm);
 }
 
@@ -159,6 +164,11 @@ bool door_started(struct door *d, struct llm_call *call, const struct err *err)
     memcpy(d->id, llm_call_id(call), ID_LEN);
     httpd_on_gone(d->r, on_gone, d);
     return true;
+}
+
+void door_waits(struct door *d)
+{
+    httpd_on_gone(d->r, on_gone, d);
 }
 
 static void add_slice(struct door *d, const char *name, struct slice v)
@@ -187,19 +197,68 @@ static void add_facts(struct door *d, const struct llm_facts *f)
         httpd_add_header(d->r, "x-skald-fallback", "true");
 }
 
+/* Go's way of writing durations, which OpenAI's headers have: "17ms", "1s", "6m0s". */
+static void put_duration(char *to, size_t size, int64_t ms)
+{
+    long long s = (ms + 999) / 1000;
+    if (ms < 1000)
+        snprintf(to, size, "%lldms", (long long)(ms > 0 ? ms : 0));
+    else if (s < 60)
+        snprintf(to, size, "%llds", s);
+    else
+        snprintf(to, size, "%lldm%llds", s / 60, s % 60);
+}
+
+static void add_rate(struct door *d, const char *what, const struct account_rate *r)
+{
+    char name[48], text[32];
+    const int64_t numbers[] = {r->limit, r->left > 0 ? r->left : 0};
+    static const char *const kinds[] = {"limit", "remaining"};
+    if (r->limit <= 0)
+        return;
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "x-ratelimit-%s-%s", kinds[i], what);
+        snprintf(text, sizeof text, "%lld", (long long)numbers[i]);
+        httpd_add_header(d->r, name, text);
+    }
+    snprintf(name, sizeof name, "x-ratelimit-reset-%s", what);
+    put_duration(text, sizeof text, r->reset_ms);
+    httpd_add_header(d->r, name, text);
+}
+
+static void add_rates(struct door *d, struct slice model)
+{
+    struct account_rates rates = {0};
+    accounts_rates(llm_accounts(api_gate->llm()), model, d->user->name, clock_wall_ms(), &rates);
+    add_rate(d, "requests", &rates.requests);
+    add_rate(d, "tokens", &rates.tokens);
+}
+
 void door_headers(struct door *d, const struct llm_facts *facts)
 {
     httpd_add_header(d->r, "x-request-id", d->id);
     if (d->form == DOOR_ANTHROPIC)
         httpd_add_header(d->r, "request-id", d->id);
     httpd_add_header(d->r, "x-skald-call-id", d->id);
+    if (d->user)
+        add_rates(d, facts ? facts->model : SLICE(""));
     if (facts)
         add_facts(d, facts);
+}
+
+void door_count(struct door *d, const struct llm_facts *facts, const struct err *failed)
+{
+    const char *class = facts->failure != LLM_FINE ? llm_class_name(facts->failure) : "none";
+    if (failed && facts->failure == LLM_FINE)
+        class = d->gone ? "client" : failed->code == ERR_CANCELLED ? "cancelled" : "refused";
+    if (!facts->replayed)
+        tally_add(facts, class, clock_mono_us() - httpd_started_us(d->r) - facts->us_vendor);
 }
 
 void door_reply(struct door *d, const struct llm_facts *facts, const char *type, struct buf *body)
 {
     door_headers(d, facts);
+    tally_answer(d->metric, 200);
     httpd_reply_take(d->r, 200, type, body);
     d->r = NULL;
 }

@@ -20,8 +20,9 @@ struct door { /* one request; embedded in each route's own */
     struct user *user;    /* a reference */
     struct llm_call *llm; /* NULL: not started, or over: set it so in done() */
     enum door_form form;
-    bool gone;          /* the client hung up: the call is being cancelled */
-    const char *metric; /* the route, for metrics; static */
+    bool gone;                    /* the client hung up: the call is being cancelled */
+    void (*left)(struct door *d); /* what to do then; NULL: cancel the call */
+    const char *metric;           /* the route, for metrics; static */
     char id[ID_LEN + 1];
 };
 
@@ -30,6 +31,7 @@ bool door_may(struct door *d, const char *command, struct slice key); /* key.p N
 bool door_caller(struct door *d, struct llm_caller *to);              /* borrowed from d and its request */
 /* call NULL: it could not be started, err says why. From here on a client that hangs up cancels it. */
 bool door_started(struct door *d, struct llm_call *call, const struct err *err);
+void door_waits(struct door *d); /* the same for who waits for another's call */
 
 /* The headers of an answer; facts NULL: only what is known before it. */
 void door_headers(struct door *d, const struct llm_facts *facts);
@@ -37,6 +39,8 @@ void door_reply(struct door *d, const struct llm_facts *facts, const char *type,
 void door_fail(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param);
 /* The same as one JSON text, for the middle of a stream. Returns the status that it would have had. */
 int door_error_json(struct door *d, const struct err *err, enum llm_class failure, const char *param, struct buf *to);
+bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message); /* false */
+void door_count(struct door *d, const struct llm_facts *facts, const struct err *failed); /* a call, for /metrics */
 void door_end(struct door *d);
 
 /* The body as JSON, or NULL when an error was replied. cJSON_Delete it. */

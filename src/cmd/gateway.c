@@ -2,6 +2,7 @@
  * clients share connections; a password costs one SHA-256. */
 #include "cmd/gateway.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,22 +96,20 @@ static struct slice copy(struct slice s)
     return s.len ? slice_of(mem_dup(s.p, s.len), s.len) : SLICE("");
 }
 
-/* The text of a message that came in parts: a session keeps texts, and says where something else stood. */
+/* What a person reads of a message that came in parts. */
 static struct slice text_of_parts(struct slice parts)
 {
     struct buf text = {0};
     struct err err;
-    cJSON *list = json_parse(parts, parts.len, "parts", &err);
+    cJSON *list = json_parse(parts, SIZE_MAX, "parts", &err);
     const cJSON *part;
     cJSON_ArrayForEach(part, list)
     {
         const char *words = json_str(part, "text", NULL);
-        if (text.len)
+        if (words && text.len)
             buf_add_char(&text, '\n');
         if (words)
             buf_add_str(&text, words);
-        else
-            buf_addf(&text, "[%.40s]", json_str(part, "type", "something"));
     }
     cJSON_Delete(list);
     size_t n = text.len;
@@ -128,6 +127,7 @@ static void keep_fresh(struct gateway_turn *t, const struct llm_message *m)
     *to = (struct session_msg){.role = SESSION_USER};
     session_role_parse(m->role, &to->role);
     to->content = m->parts.len ? text_of_parts(m->parts) : copy(m->content);
+    to->content_parts = copy(m->parts);
     to->name = copy(m->name);
     to->tool_call_id = copy(m->tool_call_id);
 }
@@ -150,9 +150,12 @@ static void gather(struct gateway_turn *t, struct llm_request *q, int first_new)
             continue;
         t->messages[n++] = (struct llm_message){.role = slice_str(session_role_name(m->role)),
                                                 .content = m->content,
+                                                .parts = m->content_parts,
                                                 .name = m->name,
                                                 .tool_calls = m->tool_calls,
-                                                .tool_call_id = m->tool_call_id};
+                                                .tool_call_id = m->tool_call_id,
+                                                .reasoning = m->reasoning,
+                                                .thinking = m->thinking};
     }
     for (int i = first_new; i < q->nmessages; i++) {
         if (is_system(&q->messages[i]))
@@ -172,16 +175,20 @@ static int first_new(const struct llm_request *q)
     return at;
 }
 
+static void free_copy(struct slice s)
+{
+    if (s.len)
+        mem_free((char *)s.p);
+}
+
 static void turn_free(struct gateway_turn *t)
 {
     gateway_turn_started(t);
     for (int i = 0; i < t->nfresh; i++) {
-        if (t->fresh[i].content.len)
-            mem_free((char *)t->fresh[i].content.p);
-        if (t->fresh[i].name.len)
-            mem_free((char *)t->fresh[i].name.p);
-        if (t->fresh[i].tool_call_id.len)
-            mem_free((char *)t->fresh[i].tool_call_id.p);
+        free_copy(t->fresh[i].content);
+        free_copy(t->fresh[i].content_parts);
+        free_copy(t->fresh[i].name);
+        free_copy(t->fresh[i].tool_call_id);
     }
     mem_free(t->fresh);
     mem_free((char *)t->key.p);
@@ -232,7 +239,10 @@ int gateway_turn_end(struct gateway_turn *t, const struct llm_reply *reply, cons
     int rc = 0;
     if (reply && !outbound_stopping() && (!failed || reply->text.len)) {
         struct session_msg *answer = &t->fresh[t->nfresh];
-        *answer = (struct session_msg){.role = SESSION_ASSISTANT, .content = reply->text};
+        *answer = (struct session_msg){.role = SESSION_ASSISTANT,
+                                       .content = reply->text,
+                                       .reasoning = reply->reasoning,
+                                       .thinking = reply->thinking};
         if (failed)
             answer->meta =
                 slice_of(mark, (size_t)snprintf(mark, sizeof mark, "{\"partial\":true,\"reason\":\"%s\"}", why));

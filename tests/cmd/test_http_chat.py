@@ -301,3 +301,77 @@ def test_many_at_once(door, model):
     for t in threads:
         t.join()
     assert len(good) == 50
+
+
+def test_idempotency(door, r, model, mock):
+    m = model("words=5")
+    mock.control("reset", "")
+    first = door.chat(m, headers={"idempotency_key": "k1"})
+    again = door.chat(m, headers={"idempotency_key": "k1"})
+    assert again[1]["choices"] == first[1]["choices"] and again[0]["x-skald-replayed"] == "true"
+    assert "x-skald-replayed" not in first[0] and len(mock.requests()) == 1
+    head, got = door.chat(m, "other", status=409, headers={"idempotency_key": "k1"})
+    assert got["error"]["code"] == "idempotency_key_conflict" and head["x-should-retry"] == "false"
+    for _ in range(2):
+        _, got = door.chat(m, stream=True, headers={"idempotency_key": "k2"})
+        text = "".join(c["choices"][0]["delta"].get("content") or "" for _, c in got[:-1])
+        assert text == "word0 word1 word2 word3 word4" and got[-1][1] == "[DONE]"
+    tool = model("tool")
+    calls = []
+    for _ in range(2):
+        _, got = door.chat(tool, stream=True, headers={"idempotency_key": "k3"})
+        deltas = [d for _, c in got[:-1] for d in c["choices"][0]["delta"].get("tool_calls") or []]
+        calls.append((deltas[0]["id"], deltas[0]["function"]["name"],
+                      "".join(d["function"].get("arguments") or "" for d in deltas)))
+    assert calls[0] == calls[1] and json.loads(calls[0][2]) is not None
+    assert door.chat(m, status=400, headers={"idempotency_key": "x" * 256})[1]["error"]["param"] == "Idempotency-Key"
+
+
+def test_idempotency_joined(door, r, model, mock):
+    """Who comes while the first is under way gets the same pieces from one call, also when the first one leaves."""
+    m = model("words=60,drip=10")
+    body = json.dumps({"model": m, "stream": True, "messages": [{"role": "user", "content": "go"}]})
+    head = {"idempotency-key": "joined"}
+    mock.control("reset", "")
+    first, second = door.connect(), door.connect()
+    first.request("POST", "/v1/chat/completions", body, head)
+    one = first.getresponse()
+    assert b"data: " in one.read(30)
+    second.request("POST", "/v1/chat/completions", body, head)
+    two = second.getresponse()
+    start = two.read(30)
+    one.close()
+    first.close()
+    got = events(start + two.read())
+    text = "".join(c["choices"][0]["delta"].get("content") or "" for _, c in got[:-1])
+    assert text.split() == [f"word{i}" for i in range(60)] and got[-1][1] == "[DONE]"
+    assert len(mock.requests()) == 1
+    second.close()
+
+
+def test_metrics(tmp_path, mock):
+    d = Door(tmp_path / "metrics", "--http-metrics-series", "3")
+    try:
+        r = redis.Redis(port=d.server.port, socket_timeout=30)
+        for i in range(5):
+            raw(r, "LLM.MODEL", "SET", f"m{i}", "PROVIDER", "openai", "URL", mock.url, "ID", "words=2", "PRICE", "1", "1")
+            d.chat(f"m{i}")
+        d.chat("m0", stream=True)
+        d.chat("none", status=404)
+        page = d.ask("GET", "/metrics")[2].decode()
+        rows = dict(line.rsplit(" ", 1) for line in page.split("\n") if line and line[0] != "#")
+        labels = 'model="m0",route="",class="none"'
+        assert rows[f"skald_gateway_calls_total{{{labels}}}"] == "2"
+        assert rows[f"skald_gateway_request_seconds_count{{{labels}}}"] == "2"
+        assert rows[f'skald_gateway_request_seconds_bucket{{{labels},le="+Inf"}}'] == "2"
+        buckets = [int(v) for k, v in rows.items() if k.startswith("skald_gateway_request_seconds_bucket{" + labels)]
+        assert buckets == sorted(buckets)
+        assert rows['skald_gateway_calls_total{model="other",route="other",class="none"}'] == "2"
+        assert 'model="m4"' not in page
+        assert rows['skald_http_answers_total{route="chat",status="200"}'] == "6"
+        assert rows['skald_http_answers_total{route="chat",status="404"}'] == "1"
+        for name in {k.split("{")[0] for k in rows}:
+            base = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+            assert page.count(f"# TYPE {name} ") + page.count(f"# TYPE {base} histogram") == 1, name
+    finally:
+        d.server.stop()
