@@ -1,6 +1,7 @@
 /* Models: the registry, embeddings, calls under way. LLM.CHAT and LLM.ASK are in cmd_llm_chat.c. */
 #include "cmd/cmd_llm.h"
 
+#include "base/info.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd/durable.h"
@@ -78,6 +79,10 @@ static void model_replay(struct call *c)
 static void model_set(struct call *c)
 {
     struct err err;
+    if (routes_find(llm_routes(outbound_llm()), call_arg(c, 2))) {
+        reply_errorf(c->reply, "STATE a route has this name already; routes and models share their names");
+        return;
+    }
     if (c->flags & CALL_REPLAY)
         model_replay(c);
     else if (secret_is_sealed(c->argc, c->argv))
@@ -115,6 +120,22 @@ static void field(void *arg, const char *name, struct slice value)
     f->n++;
 }
 
+/* How it does, behind how it is set. */
+static void state_fields(void *arg, const struct llm_deployment_info *i)
+{
+    struct fields *f = arg;
+    reply_field_str(f->r, "breaker", i->breaker);
+    reply_field_int(f->r, "breaker-open-ms", i->open_ms);
+    reply_field_int(f->r, "in-flight", i->in_flight);
+    reply_str(f->r, "latency-ms");
+    reply_double(f->r, i->latency_ms);
+    reply_field_int(f->r, "calls-last-minute", i->minute_calls);
+    reply_field_int(f->r, "failures-last-minute", i->minute_failures);
+    reply_field_int(f->r, "keys", i->keys);
+    reply_field_int(f->r, "keys-resting", i->keys_resting);
+    f->n += 8;
+}
+
 static void model_get(struct call *c)
 {
     struct model *m = models_find(models(), call_arg(c, 2));
@@ -126,6 +147,7 @@ static void model_get(struct call *c)
     }
     size_t place = reply_defer(c->reply);
     model_fields(m, field, &f);
+    llm_deployment(outbound_llm(), slice_str(m->name), state_fields, &f);
     reply_defer_map(c->reply, place, f.n);
 }
 
@@ -172,6 +194,19 @@ static void check_embedded(void *arg, const struct llm_vectors *v, const struct 
     call_resume(c);
 }
 
+static void check_ranked(void *arg, const struct llm_ranks *ranks, const struct err *err)
+{
+    struct call *c = arg;
+    if (err) {
+        call_err(c, err);
+    } else {
+        reply_map(c->reply, 2);
+        reply_field_int(c->reply, "ranked", ranks->n);
+        reply_field_int(c->reply, "ms", ranks->facts.us_total / 1000);
+    }
+    call_resume(c);
+}
+
 static void cancel_call(struct call *c, void *arg)
 {
     struct llm_call **call = arg;
@@ -183,26 +218,13 @@ static void model_check(struct call *c)
 {
     static const struct llm_chat_events events = {.done = check_done};
     struct model *m = models_find(models(), call_arg(c, 2));
-    struct slice hello = SLICE("Say OK.");
     struct err err;
     if (!m) {
         model_get(c); /* for its error */
         return;
     }
     struct call *p = call_park(c, NULL, NULL);
-    struct llm_call *call;
-    if (m->kind == MODEL_EMBED) {
-        struct llm_embed_request q = {.model = slice_str(m->name), .texts = &hello, .ntexts = 1};
-        call = llm_embed_start(outbound_llm(), &q, check_embedded, p, &err);
-    } else {
-        struct llm_message one = {.role = SLICE("user"), .content = hello};
-        struct llm_request q = LLM_REQUEST;
-        q.model = slice_str(m->name);
-        q.messages = &one;
-        q.nmessages = 1;
-        q.max_tokens = 8;
-        call = llm_chat_start(outbound_llm(), &q, &events, p, &err);
-    }
+    struct llm_call *call = llm_check_start(outbound_llm(), m, &events, check_embedded, check_ranked, p, &err);
     if (!call) {
         call_err(p, &err);
         call_resume(p);
@@ -285,9 +307,10 @@ static void embed(struct call *c)
 static void calls_one(void *arg, const struct llm_call_info *i)
 {
     struct fields *f = arg;
-    reply_map(f->r, 8);
+    reply_map(f->r, 9);
     reply_field_str(f->r, "id", i->id);
     reply_field_str(f->r, "model", i->model);
+    reply_field_str(f->r, "route", i->route);
     reply_field_str(f->r, "kind", model_kind_name(i->kind));
     reply_field_str(f->r, "state", i->state);
     reply_field_int(f->r, "ms", i->age_us / 1000);
@@ -337,17 +360,19 @@ static void tokens(struct call *c)
 
 /* ---- for the compaction of the journal ---- */
 
+#define EMIT_WORDS_MAX 96 /* a model's, with all its keys */
+
 struct emitting {
     durable_write *write;
     void *to;
-    struct slice words[64];
+    struct slice words[EMIT_WORDS_MAX];
     int n, rc;
 };
 
 static void emit_word(void *arg, struct slice word)
 {
     struct emitting *e = arg;
-    if (e->n < 64)
+    if (e->n < EMIT_WORDS_MAX)
         e->words[e->n++] = slice_of(mem_dup(word.p, word.len), word.len);
 }
 
@@ -388,9 +413,32 @@ static int emit_models(durable_write *write, void *to)
     return e.rc;
 }
 
+/* ---- INFO models ---- */
+
+static void info_line(void *arg, const struct llm_deployment_info *i)
+{
+    struct buf *to = arg;
+    buf_add_str(to, "model_");
+    for (const char *p = i->model; *p; p++) /* what would cut the line in two */
+        buf_add_char(to, strchr(":,= \r\n\t", *p) ? '_' : *p);
+    buf_addf(to,
+             ":breaker=%s,in_flight=%d,latency_ms=%.1f,calls_last_minute=%lld,failures_last_minute=%lld,keys=%d,"
+             "keys_resting=%d,attempts=%llu,failures=%llu\r\n",
+             i->breaker, i->in_flight, i->latency_ms, (long long)i->minute_calls, (long long)i->minute_failures,
+             i->keys, i->keys_resting, (unsigned long long)i->attempts, (unsigned long long)i->failures);
+}
+
+static void info_lines(struct buf *to)
+{
+    if (outbound_llm())
+        llm_deployments(outbound_llm(), info_line, to);
+}
+
 void llm_cmd_boot(void)
 {
     durable_add_registry(emit_models);
+    durable_add_registry(llm_routes_emit);
+    info_register_lines("Models", info_lines, 0);
 }
 
 /* ---- rows ---- */
@@ -471,6 +519,15 @@ static const struct cmd rows[] = {
      .complexity = "Depends on the subcommand.",
      .subs = model_subs,
      .nsubs = sizeof model_subs / sizeof *model_subs},
+    {.name = "llm.route",
+     .arity = -2,
+     .acl = ACL_LLM | ACL_SLOW,
+     .syntax = "",
+     .summary = "Names that stand for several models.",
+     .since = "1.0.0",
+     .complexity = "Depends on the subcommand.",
+     .subs = llm_route_subs,
+     .nsubs = LLM_ROUTE_NSUBS},
     {.name = "llm.chat",
      .run = llm_chat_run,
      .arity = -3,

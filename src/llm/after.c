@@ -83,12 +83,12 @@ static void rest_key(struct llm_call *c)
 {
     const struct attempt *a = &c->attempt;
     int64_t ms = deployment_key_rest(a->failure, a->retry_after_ms);
-    if (c->key < 0)
+    int key = c->key >= 0 ? c->key : 0;
+    if (c->key < 0 && a->failure != LLM_RATE)
         return;
-    *(a->failure == LLM_RATE ? &c->hurried : &c->refused) |= 1u << c->key;
+    *(a->failure == LLM_RATE ? &c->hurried : &c->refused) |= 1u << key;
     if (ms > 0)
-        c->deployment->keyring.keys[c->key] =
-            (struct key_state){.until_ms = decide_now() + ms, .why = a->failure, .print = c->key_print};
+        keyring_rest(&c->deployment->keyring, key, a->failure, c->key_print, decide_now() + ms);
 }
 
 /* True when the call goes on, now or after a pause; what it goes on to is decided by decide_go. */

@@ -113,6 +113,7 @@ void decide_timer(void *call);
 void decide_stop(struct llm_call *c); /* the server stops: a call that waits ends */
 void decide_wake(void *llm);
 int64_t decide_now(void); /* monotonic ms */
+int decide_slots(const struct model *m); /* of its keyring: without keys the first stands for it */
 
 /* ---- after.c ---- */
 

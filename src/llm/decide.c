@@ -73,10 +73,15 @@ static bool take_key(struct llm_call *c, const struct model *m, int i, struct bu
     return !keyring_rests(ring, i, decide_now()) || !same || c->who->check;
 }
 
+int decide_slots(const struct model *m)
+{
+    return m->nkeys > 0 ? m->nkeys : 1;
+}
+
 static void no_key(struct llm_call *c, const struct model *m, struct refusal *no)
 {
     enum llm_class why = LLM_FINE;
-    int64_t ms = keyring_wait(&m->state->keyring, m->nkeys, decide_now(), &why);
+    int64_t ms = keyring_wait(&m->state->keyring, decide_slots(m), decide_now(), &why);
     if (ms <= 0)
         return; /* what is wrong with the last key is said already */
     if (why == LLM_RATE) {
@@ -98,7 +103,7 @@ static int pick_key(struct llm_call *c, const struct model *m, struct buf *text,
 {
     int order[KEYS_MAX];
     c->key = -1;
-    if (m->nkeys == 0)
+    if (m->nkeys == 0 && (c->who->check || !keyring_rests(&m->state->keyring, 0, decide_now())))
         return 0;
     keyring_order(&m->state->keyring, m->nkeys, c->who->sticky, order);
     for (int i = 0; i < m->nkeys; i++)

@@ -7,9 +7,9 @@ uint64_t key_print(struct slice text)
     return hash_bytes(text.p, text.len);
 }
 
-void keyring_rest(struct keyring *k, int key, enum llm_class why, struct slice text, int64_t until_ms)
+void keyring_rest(struct keyring *k, int key, enum llm_class why, uint64_t print, int64_t until_ms)
 {
-    k->keys[key] = (struct key_state){.until_ms = until_ms, .why = why, .print = key_print(text)};
+    k->keys[key] = (struct key_state){.until_ms = until_ms, .why = why, .print = print};
 }
 
 bool keyring_rests(struct keyring *k, int key, int64_t now_ms)

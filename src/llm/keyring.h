@@ -23,7 +23,7 @@ struct keyring {
 };
 
 uint64_t key_print(struct slice text);
-void keyring_rest(struct keyring *k, int key, enum llm_class why, struct slice text, int64_t until_ms);
+void keyring_rest(struct keyring *k, int key, enum llm_class why, uint64_t print, int64_t until_ms);
 bool keyring_rests(struct keyring *k, int key, int64_t now_ms);
 /* The order in which n keys are to be tried: round robin, or always the same for the same `sticky`. */
 void keyring_order(struct keyring *k, int n, struct slice sticky, int *order);

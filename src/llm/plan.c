@@ -14,7 +14,7 @@ static void plan_one(struct llm_call *c, struct slice name)
 static enum candidate_state state_of(struct model *m, int64_t now)
 {
     enum llm_class why;
-    int64_t rests = keyring_wait(&m->state->keyring, m->nkeys, now, &why);
+    int64_t rests = keyring_wait(&m->state->keyring, decide_slots(m), now, &why);
     if (breaker_wait(&m->state->breaker, now) != 0 || (rests > 0 && why != LLM_RATE))
         return CANDIDATE_AWAY;
     bool full = m->concurrency > 0 && m->state->in_flight >= m->concurrency;

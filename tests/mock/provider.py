@@ -16,6 +16,7 @@ What it does is told by the model's name, "mock" or a list "key=value,key,..." s
     tool          answer with a tool call               failfirst=N the first N requests end with status 500
     dims=N        length of embeddings                  short       one embedding fewer than asked for
     huge=N        an answer of N bytes                  retryafter=S header Retry-After
+    badkey=K      401 for requests with that key
     think=N       reasoning_content of N words first
 
 Control: GET /control/requests (what it was sent), GET /control/stats, POST /control/reset, POST /control/default with a
@@ -203,7 +204,7 @@ async def embeddings(r, how, body):
                         "usage": {"prompt_tokens": 3 * len(texts), "total_tokens": 3 * len(texts)}})
 
 
-async def model_call(r, path, body):
+async def model_call(r, path, body, headers):
     model = body.get("model", "mock")
     how = r.how = parse(model)
     if number(how, "delay"):
@@ -214,6 +215,8 @@ async def model_call(r, path, body):
     status = number(how, "status")
     if failures[model] <= number(how, "failfirst", 0):
         status = 500
+    if "badkey" in how and headers.get("authorization") == "Bearer " + how["badkey"]:
+        status = 401
     if status:
         await r.whole(status, error(status))
     elif "garbage" in how:
@@ -268,7 +271,7 @@ async def serve_one(reader, writer):
         if len(requests) < 5000:
             requests.append(seen)
         if path.endswith(("/chat/completions", "/embeddings")):
-            await model_call(r, path, json.loads(raw))
+            await model_call(r, path, json.loads(raw), headers)
         elif path.startswith("/bytes/"):
             await r.whole(200, b"x" * int(path[7:]), "application/octet-stream")
         elif path.startswith("/redirect"):

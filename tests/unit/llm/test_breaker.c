@@ -138,11 +138,11 @@ static void keys_rest_and_come_back(void **state)
     first = order[0];
     keyring_order(&k, 3, SLICE("session:7"), order);
     assert_int_equal(order[0], first); /* sticky */
-    keyring_rest(&k, 0, LLM_AUTH, SLICE("a"), 1000);
-    keyring_rest(&k, 1, LLM_RATE, SLICE("b"), 500);
+    keyring_rest(&k, 0, LLM_AUTH, key_print(SLICE("a")), 1000);
+    keyring_rest(&k, 1, LLM_RATE, key_print(SLICE("b")), 500);
     assert_int_equal(keyring_wait(&k, 3, 0, &why), 0);
     assert_int_equal(keyring_resting(&k, 3, 0), 2);
-    keyring_rest(&k, 2, LLM_CREDIT, SLICE("c"), 700);
+    keyring_rest(&k, 2, LLM_CREDIT, key_print(SLICE("c")), 700);
     assert_int_equal(keyring_wait(&k, 3, 100, &why), 400);
     assert_int_equal(why, LLM_RATE);
     assert_false(keyring_rests(&k, 1, 500));

@@ -50,9 +50,8 @@ static void a_route_is_made_of_words_and_gives_them_back(void **state)
     struct err err;
     struct buf out = {0};
     routes_init(&rs);
-    assert_int_equal(set(&rs, "r|strategy|best|MODELS|a|WEIGHT|3|b|QUALITY|0.5|c|FALLBACK|sorry|STICKY|user|CEILING|2.5",
-                         &err),
-                     0);
+    assert_int_equal(
+        set(&rs, "r|strategy|best|MODELS|a|WEIGHT|3|b|QUALITY|0.5|c|FALLBACK|sorry|STICKY|user|CEILING|2.5", &err), 0);
     const char *full = "r|STRATEGY|BEST|MODELS|a|WEIGHT|3|b|QUALITY|0.5|c|FALLBACK|sorry|STICKY|USER|CEILING|2.5|"
                        "VERSION|1|AT|1000";
     route_words("r", route_now(routes_find(&rs, SLICE("r"))), add_word, &out);
@@ -69,11 +68,16 @@ static void a_route_is_made_of_words_and_gives_them_back(void **state)
 static void bad_routes_are_refused(void **state)
 {
     static const char *const bad[] = {
-        "r|STRATEGY|FAST|MODELS|a",  "r|STRATEGY|BEST",
-        "r|MODELS|a",                "r|STRATEGY|BEST|MODELS|a|a",
-        "r|STRATEGY|BEST|MODELS",    "r|STRATEGY|WEIGHTED|MODELS|a|WEIGHT|-1",
-        "r|STRATEGY|BEST|MODELS|a|QUALITY|x", "r|STRATEGY|PRIORITY|MODELS|a|CEILING|1",
-        "r|STRATEGY|BEST|MODELS|a|STICKY|yes", "r|STRATEGY|BEST|MODELS|a|FALLBACK",
+        "r|STRATEGY|FAST|MODELS|a",
+        "r|STRATEGY|BEST",
+        "r|MODELS|a",
+        "r|STRATEGY|BEST|MODELS|a|a",
+        "r|STRATEGY|BEST|MODELS",
+        "r|STRATEGY|WEIGHTED|MODELS|a|WEIGHT|-1",
+        "r|STRATEGY|BEST|MODELS|a|QUALITY|x",
+        "r|STRATEGY|PRIORITY|MODELS|a|CEILING|1",
+        "r|STRATEGY|BEST|MODELS|a|STICKY|yes",
+        "r|STRATEGY|BEST|MODELS|a|FALLBACK",
         "r|STRATEGY|BEST|NONSENSE|a",
     };
     struct routes rs;
