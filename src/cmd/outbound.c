@@ -9,7 +9,6 @@
 
 static struct http_client *http;
 static struct llm *llm;
-static struct loop *loop;
 static int64_t threads;
 static bool stopping;
 
@@ -33,7 +32,6 @@ void outbound_settings(void)
 
 int outbound_open(struct loop *l, struct job_pool *pool, struct err *err)
 {
-    loop = l;
     int rc = http_client_create(&http, l, (int)threads, err);
     if (rc == 0)
         llm = llm_create(l, http, pool);
@@ -60,11 +58,6 @@ void outbound_close(void)
 struct http_client *outbound_http(void)
 {
     return http;
-}
-
-struct loop *outbound_loop(void)
-{
-    return loop;
 }
 
 struct llm *outbound_llm(void)

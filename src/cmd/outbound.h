@@ -20,6 +20,5 @@ void outbound_close(void);    /* every call that is left ends */
 
 struct http_client *outbound_http(void);
 struct llm *outbound_llm(void);
-struct loop *outbound_loop(void);
 
 #endif

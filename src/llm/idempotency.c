@@ -44,11 +44,10 @@ struct idem_entry {
     struct list link; /* in kept */
     char key[HASH_LEN], print[HASH_LEN];
     bool ended;
-    bool loose; /* in no table any more, only held */
+    bool loose; /* in no table any more, only held: somebody is being told */
     int held;
     /* running */
-    struct list joined; /* struct idem_join */
-    void *owner;
+    struct list joined;    /* struct idem_join */
     struct gathered *come; /* so far, in order */
     int ncome;
     /* ended */
@@ -106,12 +105,12 @@ static void entry_free(struct idem_entry *e)
     mem_free(e);
 }
 
-void idem_hold(struct idem_entry *e)
+static void hold(struct idem_entry *e)
 {
     e->held++;
 }
 
-void idem_let_go(struct idem_entry *e)
+static void let_go(struct idem_entry *e)
 {
     assert(e->held > 0);
     e->held--;
@@ -272,19 +271,19 @@ static void gather(struct idem_entry *e, const struct llm_delta *d)
 /* Who gets a piece may be the last to leave, which ends the entry: it is held meanwhile. */
 void idem_delta(struct idem_entry *e, const struct llm_delta *d)
 {
-    idem_hold(e);
+    hold(e);
     gather(e, d);
     list_each_safe (node, &e->joined) {
         struct idem_join *j = list_entry(node, struct idem_join, link);
         if (j->events->delta)
             j->events->delta(j->arg, d);
     }
-    idem_let_go(e);
+    let_go(e);
 }
 
-void idem_catch_up(struct idem_entry *e, const struct idem_join *j)
+static void catch_up(struct idem_entry *e, const struct idem_join *j)
 {
-    idem_hold(e);
+    hold(e);
     for (int i = 0; i < e->ncome && j->link.next != &j->link; i++) { /* it may leave on the way */
         const struct gathered *g = &e->come[i];
         struct llm_delta d = {.kind = g->kind,
@@ -294,7 +293,7 @@ void idem_catch_up(struct idem_entry *e, const struct idem_join *j)
                               .text = buf_slice(&g->text)};
         j->events->delta(j->arg, &d);
     }
-    idem_let_go(e);
+    let_go(e);
 }
 
 void idem_join(struct idem_entry *e, struct idem_join *j, const struct llm_chat_events *events, void *arg)
@@ -303,22 +302,14 @@ void idem_join(struct idem_entry *e, struct idem_join *j, const struct llm_chat_
     j->events = events;
     j->arg = arg;
     list_add_tail(&e->joined, &j->link);
+    if (events->delta)
+        catch_up(e, j);
 }
 
 void idem_leave(struct idem_join *j)
 {
     if (j->link.next)
         list_del(&j->link);
-}
-
-void idem_own(struct idem_entry *e, void *owner)
-{
-    e->owner = owner;
-}
-
-void *idem_owner(const struct idem_entry *e)
-{
-    return e->owner;
 }
 
 bool idem_joined(const struct idem_entry *e)
@@ -445,13 +436,12 @@ static void tell_joined(struct idem_entry *e, struct list *joined, const struct 
         list_del(&j->link);
         j->events->done(j->arg, reply, err);
     }
-    idem_let_go(e);
+    let_go(e);
 }
 
 static void take_joined(struct list *to, struct idem_entry *e)
 {
-    idem_hold(e);
-    e->owner = NULL;
+    hold(e);
     list_init(to);
     list_each_safe (node, &e->joined) {
         list_del(node);

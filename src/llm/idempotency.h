@@ -50,8 +50,6 @@ void idem_finish(struct idem *t, struct idem_entry *e, const struct llm_reply *r
 void idem_abandon(struct idem *t, struct idem_entry *e, const struct err *err);
 /* Does anybody wait for it who has joined? Then a caller whose client has gone lets the call run on. */
 bool idem_joined(const struct idem_entry *e);
-void idem_own(struct idem_entry *e, void *owner); /* whatever the caller wants to find again by the entry */
-void *idem_owner(const struct idem_entry *e);     /* NULL: nothing */
 
 /* ---- JOINED ---- */
 
@@ -60,19 +58,15 @@ struct idem_join { /* embedded in who joins, zeroed before */
     const struct llm_chat_events *events;
     void *arg;
 };
-/* From now on delta() for what comes, and done() once, never from inside this function. When the first caller does not
- * stream there is no delta: the reply in done() has it all. A delta() may make its own join leave, not others. events
- * is kept, not copied. The first caller may join its own entry, to be told as the others are, and before them. */
+/* What has come so far is given at once, in its order, pieces of one kind that followed each other joined. Then delta()
+ * for what comes, and done() once, never from inside this function. When the first caller does not stream there is no
+ * delta: the reply in done() has it all. A delta() may make its own join leave, not others. events is kept, not copied.
+ */
 void idem_join(struct idem_entry *e, struct idem_join *j, const struct llm_chat_events *events, void *arg);
-/* delta() for what has come so far, in its order, pieces of one kind that followed each other joined. */
-void idem_catch_up(struct idem_entry *e, const struct idem_join *j);
 void idem_leave(struct idem_join *j); /* neither delta nor done from now on; harmless when it has ended */
 
 /* ---- REPLAY ---- */
 
-/* Makes the entry, and what idem_reply gives of it, last until it is let go as often as it was held. */
-void idem_hold(struct idem_entry *e);
-void idem_let_go(struct idem_entry *e);
 /* 0 and the reply (facts.replayed set), or the error that was kept. Borrowed as the entry is. */
 int idem_reply(const struct idem_entry *e, struct llm_reply *to, struct err *err);
 

@@ -5,9 +5,17 @@ import os
 
 import pytest
 from helpers import error, raw
+from mock import Mock
 from resp import encode
 
 SPENT = ["2026-03-05", "gpt", "bob", 3, 1, 100, 50, 10, 2500000000000, 1, 0]
+
+
+@pytest.fixture(scope="module")
+def mock():
+    m = Mock()
+    yield m
+    m.stop()
 
 
 @pytest.fixture
@@ -25,6 +33,10 @@ def limit(c, user):
 
 def usage(c, *options):
     return [pairs(row) for row in raw(c, "LLM.USAGE", *options)]
+
+
+def set_model(c, mock, name, behaviour, *more):
+    raw(c, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", behaviour, "RETRIES", 0, *more)
 
 
 def append(server, *commands):
@@ -130,3 +142,32 @@ def test_a_kept_answer_survives(journaled):
     journaled.kill9()
     journaled.start()
     assert journaled.client().info("models")["llm_idempotency_kept"] == 1
+
+
+def test_calls_are_counted_and_priced(fresh, mock):
+    c = fresh().client()
+    set_model(c, mock, "priced", "words=5", "PRICE", "1", "2")
+    set_model(c, mock, "broken", "status=500", "PRICE", "1", "2")
+    set_model(c, mock, "unknown", "words=2,nousage")
+    raw(c, "LLM.ASK", "hello", "MODEL", "priced")
+    raw(c, "LLM.CHAT", "s", "hello", "MODEL", "priced")
+    assert error(c, "LLM.ASK", "hello", "MODEL", "broken").startswith("UPSTREAM")
+    raw(c, "LLM.ASK", "hello", "MODEL", "unknown")
+    rows = {r["model"]: r for r in usage(c, "BY", "MODEL")}
+    assert (rows["priced"]["calls"], rows["priced"]["tokens-in"], rows["priced"]["tokens-out"]) == (2, 14, 10)
+    assert rows["priced"]["cost"] == "0.000034"  # 14 at 1 and 10 at 2 for a million
+    assert (rows["broken"]["failed"], rows["broken"]["cost"]) == (1, "0")
+    assert (rows["unknown"]["unpriced"], rows["unknown"]["cost"], float(rows["unknown"]["estimated"])) == (1, "0", 1)
+    assert c.info("models")["llm_spent"] == 0.000034
+
+
+def test_a_budget_refuses(fresh, mock):
+    c = fresh().client()
+    set_model(c, mock, "m", "words=5", "PRICE", "1", "1", "BUDGET", "0.00005", "PER", "DAY")
+    assert error(c, "LLM.ASK", "hello", "MODEL", "m", "MAX-TOKENS", 900).startswith("QUOTA")
+    assert raw(c, "LLM.ASK", "hello", "MODEL", "m", "MAX-TOKENS", 5) == "word0 word1 word2 word3 word4"
+    set_model(c, mock, "m", "words=5", "BUDGET", "5")
+    assert error(c, "LLM.ASK", "hello", "MODEL", "m").startswith("STATE")
+    c.config_set("llm-budget-unpriced", "yes")
+    raw(c, "LLM.ASK", "hello", "MODEL", "m")
+    assert c.info("models")["llm_budget_refused"] >= 1

@@ -121,9 +121,7 @@ static void who_comes_later_joins(void **state)
     piece(e, LLM_DELTA_TOOL, "", "}");
     piece(e, LLM_DELTA_TEXT, "", " th");
     idem_join(f, &b, &events, "b");
-    idem_catch_up(f, &b);
     idem_join(f, &c, &events, "c");
-    idem_catch_up(f, &c);
     idem_leave(&c);
     piece(e, LLM_DELTA_TEXT, "", "ere");
     assert_true(idem_joined(e));
@@ -133,6 +131,38 @@ static void who_comes_later_joins(void **state)
                               "c1(|hm)c0(|Hi)c2(f|{})c0(| th)"
                               "a0(|ere)b0(|ere)a.Hi thereb.Hi there");
     idem_leave(&a); /* harmless now */
+}
+
+static struct idem_entry *current;
+static struct idem_join leaver;
+
+static void leave_and_end(void *arg, const struct llm_delta *d)
+{
+    idem_leave(&leaver);
+    if (!idem_joined(current)) {
+        idem_abandon(t, current, &err);
+        current = NULL;
+    }
+}
+
+static void the_last_may_end_it_from_its_piece(void **state)
+{
+    static const struct llm_chat_events leaving = {leave_and_end, on_done};
+    struct idem_stats s;
+    assert_int_equal(ask_at("", "k", "body", T0, &current), IDEM_FRESH);
+    leaver = (struct idem_join){0};
+    idem_join(current, &leaver, &leaving, "x");
+    piece(current, LLM_DELTA_TEXT, "", "a");
+    assert_null(current);
+    assert_int_equal(ask_at("", "k", "body", T0, &current), IDEM_FRESH);
+    piece(current, LLM_DELTA_TEXT, "", "a");
+    piece(current, LLM_DELTA_REASONING, "", "b");
+    leaver = (struct idem_join){0};
+    idem_join(current, &leaver, &leaving, "x"); /* leaves while it catches up */
+    assert_null(current);
+    idem_stats(t, &s);
+    assert_int_equal(s.running, 0);
+    assert_string_equal(told, "");
 }
 
 static void failures_are_not_kept_but_bad_requests_are(void **state)
@@ -172,16 +202,11 @@ static void memory_is_bounded(void **state)
     }
     assert_true(s.kept > 5 && s.kept < 20);
     assert_int_equal(ask_at("", "t99", "body", T0 + 100, &e), IDEM_REPLAY);
-    struct idem_entry *held = e;
-    idem_hold(held);
     assert_int_equal(ask_at("", "t0", "body", T0 + 100, &e), IDEM_FRESH);
     assert_int_equal(setting_set(setting_find(SLICE("llm-idempotency-max-memory")), SLICE("0"), true, &err), 0);
     idem_finish(t, e, &r, NULL, T0 + 100);
     idem_stats(t, &s);
     assert_true(s.kept == 0 && s.bytes == 0);
-    assert_int_equal(idem_reply(held, &r, &err), 0); /* gone, but for who holds it */
-    assert_int_equal(r.text.len, sizeof text - 1);
-    idem_let_go(held);
     assert_int_equal(setting_set(setting_find(SLICE("llm-idempotency-max-memory")), SLICE("64mb"), true, &err), 0);
 }
 
@@ -250,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_answer_is_given_again, begin, finish),
         cmocka_unit_test_setup_teardown(parts_do_not_run_together, begin, finish),
         cmocka_unit_test_setup_teardown(who_comes_later_joins, begin, finish),
+        cmocka_unit_test_setup_teardown(the_last_may_end_it_from_its_piece, begin, finish),
         cmocka_unit_test_setup_teardown(failures_are_not_kept_but_bad_requests_are, begin, finish),
         cmocka_unit_test_setup_teardown(memory_is_bounded, begin, finish),
         cmocka_unit_test_setup_teardown(ends_come_back_from_words, begin, finish),
