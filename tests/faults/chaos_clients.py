@@ -56,12 +56,12 @@ class Resp:
             self.w.close()
 
 
-async def by_resp(port, note, model, vanish=None, timeout=4000, options=()):
+async def by_resp(port, note, model, vanish=None, timeout=4000):
     """vanish: None, "at once", or "at a piece"; the latter needs a stream."""
     c = await Resp().open(port)
     words = ["LLM.CHAT", note.session] if note.session else ["LLM.ASK"]
     stream = note.kind == "stream"
-    c.send(*words, f"{note.tag} what?", "MODEL", model, "TIMEOUT", timeout, *options, *(["STREAM"] if stream else []),
+    c.send(*words, f"{note.tag} what?", "MODEL", model, "TIMEOUT", timeout, *(["STREAM"] if stream else []),
            *(["WITHMETA"] if note.kind == "meta" else []))
     await c.w.drain()
     try:
@@ -103,16 +103,17 @@ async def http_body(r, head):
         yield data[:-2]
 
 
-async def by_http(port, note, model, vanish=None, options=()):
+async def by_http(port, note, model, vanish=None, timeout=4000):
     """The same by POST /v1/chat/completions."""
     r, w = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-    body = {"model": model, "messages": [{"role": "user", "content": f"{note.tag} what?"}], **dict(options)}
+    body = {"model": model, "messages": [{"role": "user", "content": f"{note.tag} what?"}]}
     if note.session:
         body["metadata"] = {"session": note.session}
     if note.kind == "stream":
         body.update(stream=True, stream_options={"include_usage": True})
     data = json.dumps(body).encode()
-    w.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+    w.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nx-skald-timeout-ms: %d\r\n"
+            b"Content-Length: %d\r\n\r\n" % (timeout, len(data)) + data)
     await w.drain()
     try:
         if vanish == "at once":

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import time
+from decimal import Decimal
 
 import chaos_clients as clients
 import pytest
@@ -16,12 +17,14 @@ from chaos import answer_of
 from chaos_clients import Note
 from mock import Mock
 from resp import Conn
-from skald import SLOW
+from skald import SLOW, free_port
 
 CALLS = int(os.environ.get("CHAOS_CALLS", 300 if SLOW else 1500))
 LANES = 150
 RETRIES = 2
-CLASSES = ("UPSTREAM", "QUOTA", "INVALID")
+CLASSES = {"UPSTREAM", "QUOTA"}
+STATUSES = {"429", "502", "503", "504", "MID"}  # MID: an error event in a stream that had begun
+NO_BREAKER = ["--llm-breaker-calls", "1000000", "--llm-breaker-failures", "1000000"]
 
 
 @pytest.fixture
@@ -32,8 +35,11 @@ def vendor():
 
 
 @pytest.fixture
-def server(fresh):
-    s = fresh("--llm-max-calls", "100000")
+def server(fresh, request):
+    s = fresh("--llm-max-calls", "100000", "--llm-retry-pause", "20", start=False)
+    s.http = free_port()
+    s.args += ["--http-port", str(s.http), *getattr(request, "param", NO_BREAKER)]
+    s.start()
     yield s
     assert s.proc.poll() is None, s.log_text()[-2000:]
     s.stop()  # asserts a clean end
@@ -46,8 +52,8 @@ def good(server):
     c.close()
 
 
-def set_model(good, vendor, name, behaviour, *more):
-    assert good.call("LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", vendor.url, "ID", behaviour, "RETRIES", RETRIES, *more) == "OK"
+def set_model(good, vendor, name, behaviour, *more, retries=RETRIES):
+    assert good.call("LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", vendor.url, "ID", behaviour, "RETRIES", retries, *more) == "OK"
 
 
 def calls_end(good):
@@ -66,7 +72,7 @@ def judge(notes, ledger, models=1):
     for n in notes:
         entries = ledger.get(n.tag, [])
         # A kept connection that ends before a byte came is tried anew by libcurl itself: it may just have grown old.
-        counted = [e for e in entries if e["fault"] not in ("reset", "close")]
+        counted = [e for e in entries if e["fault"] not in ("reset", "close", "never")]
         assert len(counted) <= (1 + RETRIES) * models and len(entries) <= 2 * (1 + RETRIES) * models, (n, entries)
         assert len(wholes(entries)) <= 1, (n, entries)  # an answer that came was not asked for again
         assert not entries or not wholes(entries[:-1])
@@ -121,24 +127,65 @@ def job(how, note, port, model, dice):
     return functools.partial(how, port, note, model, vanish)
 
 
-def test_calls_over_resp(server, good, vendor):
+def usage(good):
+    """The sums of LLM.USAGE."""
+    rows = good.call("LLM.USAGE")
+    return dict(zip(rows[0][::2], rows[0][1::2])) if rows else {}
+
+
+@pytest.mark.parametrize("door", ["resp", "http"])
+def test_calls(server, good, vendor, door):
     set_model(good, vendor, "wild", "chaos,percent=45,seed=1")
     dice = random.Random(5)
     sessions = [f"s{i}" for i in range(40)]
     notes = list(questions(dice, sessions))
-    asyncio.run(clients.in_lanes([job(clients.by_resp, n, server.port, "wild", dice) for n in notes], LANES))
+    how, port, expected = (clients.by_resp, server.port, CLASSES) if door == "resp" else (clients.by_http, server.http, STATUSES)
+    asyncio.run(clients.in_lanes([job(how, n, port, "wild", dice) for n in notes], LANES))
     calls_end(good)
     judge(notes, vendor.control("ledger"))
     for s in sessions:
         judge_session(good, s, notes)
     stayed = [n for n in notes if n.replies]
-    assert {n.error.split()[0] for n in stayed if n.error} <= set(CLASSES)
+    assert {n.error.split()[0] for n in stayed if n.error} <= expected
     assert sum(n.answer is not None for n in stayed) > len(stayed) * 0.6
     set_model(good, vendor, "calm", "calm")
     assert good.call("LLM.ASK", "q-end what?", "MODEL", "calm") == answer_of("q-end")[0].encode()
 
 
+@pytest.mark.parametrize("server", [[]], indirect=True, scope="function")
+def test_a_route_counts_to_the_token(server, good, vendor):
+    """Three models, of which the last is well; limits that make calls wait, a budget, both doors; everybody stays."""
+    prices, limits = {"first": (3, 15), "second": (1, 2), "third": (0.25, 0.5)}, ["CONCURRENCY", "40"]
+    for name, behaviour in (("first", "chaos,percent=60,seed=2,clean"), ("second", "chaos,percent=30,seed=3,clean"), ("third", "calm")):
+        set_model(good, vendor, name, behaviour, "PRICE", *map(str, prices[name]), *limits)
+    good.call("LLM.ROUTE", "SET", "way", "STRATEGY", "WEIGHTED", "MODELS", "first", "WEIGHT", "5", "second", "WEIGHT", "5", "third", "WEIGHT", "2")
+    assert good.call("LLM.LIMIT", "SET", "USER", "default", "BUDGET", "1000", "PER", "TOTAL") == "OK"
+    dice = random.Random(6)
+    notes = list(questions(dice, ["a", "b", "c"]))
+    jobs = [functools.partial(clients.by_resp, server.port, n, "way", timeout=20000) if i % 2 else
+            functools.partial(clients.by_http, server.http, n, "way", timeout=20000) for i, n in enumerate(notes)]
+    asyncio.run(clients.in_lanes(jobs, LANES))
+    calls_end(good)
+    ledger = vendor.control("ledger")
+    judge(notes, ledger, models=3)
+    for s in ("a", "b", "c"):
+        judge_session(good, s, notes)
+    assert sum(n.answer is not None for n in notes) == len(notes), [n for n in notes if n.error][:3]
+
+    names = {"chaos,percent=60,seed=2,clean": "first", "chaos,percent=30,seed=3,clean": "second", "calm": "third"}
+    told = [(names[e["model"]], e["usage"]) for entries in ledger.values() for e in entries if e["whole"]]
+    spent = sum((Decimal(str(prices[m][0])) * u["prompt_tokens"] + Decimal(str(prices[m][1])) * u["completion_tokens"]) / 1000000 for m, u in told)
+    sums = usage(good)
+    assert len(told) == len(notes) and {m for m, _ in told} == set(prices)
+    assert (sums[b"tokens-in"], sums[b"tokens-out"]) == (sum(u["prompt_tokens"] for _, u in told), sum(u["completion_tokens"] for _, u in told))
+    assert sums[b"calls"] - sums[b"failed"] == len(notes) and Decimal(sums[b"cost"].decode()) == spent
+    limit = good.call("LLM.LIMIT", "GET", "USER", "default")
+    limit = dict(zip(limit[::2], limit[1::2]))
+    assert Decimal(limit[b"budget-left"].decode()) == 1000 - spent
+
+
 def test_an_answer_without_end_is_given_up(server, good, vendor):
-    set_model(good, vendor, "huge", "chaos,only=huge")
+    set_model(good, vendor, "huge", "chaos,only=huge", retries=0)
     assert str(good.call("LLM.ASK", "q-1 what?", "MODEL", "huge")).startswith("UPSTREAM")
+    assert vendor.control("ledger")["q-1"][0]["fault"] == "huge"
     calls_end(good)

@@ -4,7 +4,8 @@
     chaos.py [--port N]          prints "port N" when it listens
 
 The model's name says how bad it is: "calm" (nothing happens), or "chaos" with "percent=N" (40 by default) and "seed=N",
-such as "chaos,percent=60,seed=3"; "only=FAULT" has that one happen every time. What happens to a request depends on the
+such as "chaos,percent=60,seed=3"; "only=FAULT" has that one happen every time, "clean" only what leaves no tokens behind
+without telling how many. What happens to a request depends on the
 seed, on its tag (the first word of the last message, such as "q-17") and on how often that tag was asked before: not on
 the clock and not on the others. Beside that a storm comes over all of them from time to time: for a while every request
 is told 429.
@@ -25,11 +26,12 @@ import provider
 ledger = {}
 seen = 0
 
-# (name, weight). Those of STREAMS only happen to streams, those of WHOLE to the others.
+# (name, weight). Those of STREAMS only happen to streams.
 FAULTS = [("status500", 5), ("status503", 4), ("rate", 5), ("reset", 4), ("close", 4), ("garbage", 4), ("error200", 4),
           ("headonly", 4), ("never", 1), ("slow", 4), ("half", 8), ("halfreset", 4), ("html", 3), ("lost-usage", 2),
           ("broken", 3), ("mid-error", 3), ("huge", 0)]
 STREAMS = {"broken", "mid-error", "lost-usage"}
+UNCOUNTED = {"half", "halfreset", "broken", "mid-error", "lost-usage", "never"}
 STORM_EVERY, STORM_LENGTH = 400, 40
 SOON = ["retry-after-ms: 5"]
 
@@ -57,7 +59,8 @@ def misfortune(how, tag, attempt, stream):
     dice = random.Random(f"{how.get('seed', 1)}/{tag}/{attempt}")
     if dice.randrange(100) >= int(how.get("percent") or 40):
         return None
-    names, weights = zip(*((n, w) for n, w in FAULTS if stream or n not in STREAMS))
+    names, weights = zip(*((n, w) for n, w in FAULTS
+                           if (stream or n not in STREAMS) and ("clean" not in how or n not in UNCOUNTED)))
     return dice.choices(names, weights)[0]
 
 
@@ -144,7 +147,7 @@ async def without_answer(r, fault):
     return True
 
 
-async def model_call(r, path, body):
+async def model_call(r, path, body, *_):
     global seen
     seen += 1
     how, tag = provider.parse(body["model"]), tag_of(body)
