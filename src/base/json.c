@@ -84,11 +84,24 @@ void json_print(struct buf *to, const cJSON *v)
     cJSON_free(s);
 }
 
+/* Where the bytes end that stand in a JSON string as they are, and are one each. */
+static size_t plain_end(struct slice text, size_t i)
+{
+    while (i < text.len && (unsigned char)(text.p[i] - 0x20) < 0x60 && text.p[i] != '"' && text.p[i] != '\\')
+        i++;
+    return i;
+}
+
 void json_quote(struct buf *to, struct slice text)
 {
     buf_add_char(to, '"');
     for (size_t i = 0; i < text.len;) {
         size_t from = i;
+        i = plain_end(text, i);
+        if (i > from) {
+            buf_add(to, text.p + from, i - from);
+            continue;
+        }
         uint32_t cp = utf8_next(text, &i);
         if (cp == '"' || cp == '\\')
             buf_addf(to, "\\%c", (char)cp);

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* Length of the well-formed sequence at p (n bytes left), 0 when broken. */
 static size_t sequence(const unsigned char *p, size_t n, uint32_t *cp)
 {
@@ -23,17 +25,37 @@ static size_t sequence(const unsigned char *p, size_t n, uint32_t *cp)
     return len;
 }
 
+/* Most text is ASCII: how much of it at p is, in steps of eight bytes. */
+static size_t ascii_run(const char *p, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t v; n - i >= sizeof v; i += sizeof v) {
+        memcpy(&v, p + i, sizeof v);
+        if (v & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return i;
+}
+
 bool utf8_valid(struct slice s)
 {
     uint32_t cp;
-    for (size_t i = 0, n; i < s.len; i += n)
+    for (size_t i = ascii_run(s.p, s.len), n; i < s.len; i += n) {
         if ((n = sequence((const unsigned char *)s.p + i, s.len - i, &cp)) == 0)
             return false;
+        if (n == 1)
+            n += ascii_run(s.p + i + 1, s.len - i - 1);
+    }
     return true;
 }
 
 uint32_t utf8_next(struct slice s, size_t *at)
 {
+    unsigned char first = (unsigned char)s.p[*at];
+    if (first < 0x80) {
+        ++*at;
+        return first;
+    }
     uint32_t cp;
     size_t n = sequence((const unsigned char *)s.p + *at, s.len - *at, &cp);
     *at += n ? n : 1;
