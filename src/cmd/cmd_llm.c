@@ -1,7 +1,6 @@
 /* Models: the registry, embeddings, calls under way. LLM.CHAT and LLM.ASK are in cmd_llm_chat.c. */
 #include "cmd/cmd_llm.h"
 
-#include "base/info.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd/durable.h"
@@ -413,32 +412,11 @@ static int emit_models(durable_write *write, void *to)
     return e.rc;
 }
 
-/* ---- INFO models ---- */
-
-static void info_line(void *arg, const struct llm_deployment_info *i)
-{
-    struct buf *to = arg;
-    buf_add_str(to, "model_");
-    for (const char *p = i->model; *p; p++) /* what would cut the line in two */
-        buf_add_char(to, strchr(":,= \r\n\t", *p) ? '_' : *p);
-    buf_addf(to,
-             ":breaker=%s,in_flight=%d,latency_ms=%.1f,calls_last_minute=%lld,failures_last_minute=%lld,keys=%d,"
-             "keys_resting=%d,attempts=%llu,failures=%llu\r\n",
-             i->breaker, i->in_flight, i->latency_ms, (long long)i->minute_calls, (long long)i->minute_failures,
-             i->keys, i->keys_resting, (unsigned long long)i->attempts, (unsigned long long)i->failures);
-}
-
-static void info_lines(struct buf *to)
-{
-    if (outbound_llm())
-        llm_deployments(outbound_llm(), info_line, to);
-}
-
 void llm_cmd_boot(void)
 {
     durable_add_registry(emit_models);
     durable_add_registry(llm_routes_emit);
-    info_register_lines("Models", info_lines, 0);
+    llm_info_boot();
 }
 
 /* ---- rows ---- */

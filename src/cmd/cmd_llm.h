@@ -11,6 +11,8 @@ struct loop;
 void llm_account_settings(void);
 void llm_account_open(struct loop *l); /* once outbound_llm is there, before the journal is opened */
 
+void llm_info_boot(void); /* INFO models */
+
 #define LLM_ROUTE_NSUBS 6
 extern const struct cmd llm_route_subs[LLM_ROUTE_NSUBS]; /* cmd_llm_route.c */
 int llm_routes_emit(durable_write *write, void *to);

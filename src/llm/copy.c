@@ -140,7 +140,9 @@ static void *copy(const void *original, void *scratch, size_t size, void (*field
     struct copier c = {0};
     room(&c, size);
     fields(&c, scratch);
-    c.at = mem_alloc(c.need);
+    c.at = mem_try(c.need);
+    if (!c.at)
+        return NULL;
     void *to = room(&c, size);
     memcpy(to, original, size);
     fields(&c, to);

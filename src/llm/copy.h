@@ -22,7 +22,7 @@ const struct llm_caller *asked_caller(const struct llm_asked *a);
 /* About how many tokens go in. Pictures inside of the text count as a picture does, not as their base64. */
 int64_t asked_tokens(const struct llm_asked *a);
 
-/* mem_free gives the copy back, whole. Slices of the copy point into it. */
+/* NULL when there is no memory for it. mem_free gives the copy back, whole. Slices of the copy point into it. */
 struct llm_request *copy_chat(const struct llm_request *q);
 struct llm_embed_request *copy_embed(const struct llm_embed_request *q);
 struct llm_rerank_request *copy_rerank(const struct llm_rerank_request *q);

@@ -160,6 +160,15 @@ static int reserve(struct llm_call *c, const struct model *m, struct refusal *no
     return rc;
 }
 
+static void wake_in(struct llm *l, int64_t ms)
+{
+    int64_t at = decide_now() + ms;
+    if (l->wake_ms && l->wake_ms <= at)
+        return;
+    l->wake_ms = at;
+    timer_start(l->wake, (uint64_t)ms, 0);
+}
+
 void decide_settle(struct llm_call *c, enum account_end end)
 {
     struct llm_answer *a = &c->attempt.answer;
@@ -173,8 +182,8 @@ void decide_settle(struct llm_call *c, enum account_end end)
     int64_t cost = account_settle(c->llm->accounts, &c->hold, &spent, clock_wall_ms());
     if (cost >= 0)
         c->cost = money_add(c->cost > 0 ? c->cost : 0, cost);
-    if (c->llm->queue.count)
-        timer_start(c->llm->wake, 0, 0);
+    if (c->llm->queue.count && !c->llm->stopping)
+        wake_in(c->llm, 0);
 }
 
 static void cooling(const struct model *m, struct refusal *no)
@@ -254,15 +263,6 @@ void decide_set_timer(struct llm_call *c, int64_t ms)
     if (!c->timer)
         c->timer = timer_create_on(c->llm->loop, decide_timer, c);
     timer_start(c->timer, ms > 0 ? (uint64_t)ms : 0, 0);
-}
-
-static void wake_in(struct llm *l, int64_t ms)
-{
-    int64_t at = decide_now() + ms;
-    if (l->wake_ms && l->wake_ms <= at)
-        return;
-    l->wake_ms = at;
-    timer_start(l->wake, (uint64_t)ms, 0);
 }
 
 /* Into the queue, when waiting may help before the deadline. */

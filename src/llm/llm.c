@@ -68,9 +68,13 @@ static struct slice name_or(struct slice name, const char *setting, const char *
     return name.len ? name : slice_str(setting && *setting ? setting : otherwise);
 }
 
-/* Takes the copy. */
-static struct llm_call *call_create(struct llm *l, enum model_kind kind, void *copy, void *arg)
+/* Takes the copy. NULL: there was no memory for it. */
+static struct llm_call *call_create(struct llm *l, enum model_kind kind, void *copy, void *arg, struct err *err)
 {
+    if (!copy) {
+        err_set(err, ERR_OOM, "there is no memory for a copy of the request");
+        return NULL;
+    }
     struct llm_call *c = mem_zero(sizeof *c);
     c->llm = l;
     c->arg = arg;
@@ -130,7 +134,9 @@ struct llm_call *llm_chat_start(struct llm *l, const struct llm_request *q, cons
 {
     if (may_start(l, err) < 0 || check_chat(q, err) < 0)
         return NULL;
-    struct llm_call *c = call_create(l, MODEL_CHAT, copy_chat(q), arg);
+    struct llm_call *c = call_create(l, MODEL_CHAT, copy_chat(q), arg, err);
+    if (!c)
+        return NULL;
     c->events = *events;
     return set_out(c, name_or(q->model, default_chat, "builtin/extract"), err);
 }
@@ -140,7 +146,9 @@ struct llm_call *llm_embed_start(struct llm *l, const struct llm_embed_request *
 {
     if (may_start(l, err) < 0 || check_embed(q, err) < 0)
         return NULL;
-    struct llm_call *c = call_create(l, MODEL_EMBED, copy_embed(q), arg);
+    struct llm_call *c = call_create(l, MODEL_EMBED, copy_embed(q), arg, err);
+    if (!c)
+        return NULL;
     c->embedded = done;
     return set_out(c, name_or(q->model, default_embed, "builtin/hash"), err);
 }
@@ -155,7 +163,9 @@ struct llm_call *llm_rerank_start(struct llm *l, const struct llm_rerank_request
 {
     if (may_start(l, err) < 0 || needs_model(q->model, "RERANK", err) < 0 || check_rerank(q, err) < 0)
         return NULL;
-    struct llm_call *c = call_create(l, MODEL_RERANK, copy_rerank(q), arg);
+    struct llm_call *c = call_create(l, MODEL_RERANK, copy_rerank(q), arg, err);
+    if (!c)
+        return NULL;
     c->reranked = done;
     return set_out(c, q->model, err);
 }
@@ -165,7 +175,9 @@ struct llm_call *llm_speech_start(struct llm *l, const struct llm_speech_request
 {
     if (may_start(l, err) < 0 || needs_model(q->model, "SPEECH", err) < 0 || check_speech(q, err) < 0)
         return NULL;
-    struct llm_call *c = call_create(l, MODEL_SPEECH, copy_speech(q), arg);
+    struct llm_call *c = call_create(l, MODEL_SPEECH, copy_speech(q), arg, err);
+    if (!c)
+        return NULL;
     c->heard = done;
     return set_out(c, q->model, err);
 }
@@ -175,7 +187,9 @@ struct llm_call *llm_transcribe_start(struct llm *l, const struct llm_transcribe
 {
     if (may_start(l, err) < 0 || needs_model(q->model, "TRANSCRIBE", err) < 0 || check_transcribe(q, err) < 0)
         return NULL;
-    struct llm_call *c = call_create(l, MODEL_TRANSCRIBE, copy_transcribe(q), arg);
+    struct llm_call *c = call_create(l, MODEL_TRANSCRIBE, copy_transcribe(q), arg, err);
+    if (!c)
+        return NULL;
     c->heard = done;
     return set_out(c, q->model, err);
 }

@@ -125,8 +125,9 @@ static void answer_by_fallback(struct llm_call *c)
 
 static bool may_fall_back(const struct llm_call *c, const struct err *err)
 {
-    return err && c->fallback && c->asked.kind == MODEL_CHAT && !c->pieces && !c->cancelled &&
-           err->code != ERR_INVALID && err->code != ERR_CANCELLED;
+    bool wrong = err && err->code == ERR_INVALID && c->failure != LLM_CONTENT; /* the request is */
+    return err && c->fallback && c->asked.kind == MODEL_CHAT && !c->pieces && !c->cancelled && !wrong &&
+           err->code != ERR_CANCELLED;
 }
 
 static void count(struct llm_call *c, const struct err *err)

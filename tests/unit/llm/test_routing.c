@@ -453,6 +453,30 @@ static void embeddings_are_cut_and_put_together(void **state_)
     assert_int_equal(models_del(llm_models(M), SLICE("e"), &err), 0);
 }
 
+static void idle_models_are_checked(void **state_)
+{
+    struct timer *t = timer_create_on(L, turn, NULL);
+    model("m", "words=1", "");
+    model("off", "words=1", "");
+    struct err err;
+    assert_int_equal(models_enable(llm_models(M), SLICE("off"), false, &err), 0);
+    setting("llm-health-interval", "1");
+    while (state("m")->attempts == 0) { /* as often as it takes */
+        timer_start(t, 20, 0);
+        loop_run(L);
+    }
+    setting("llm-health-interval", "0");
+    assert_int_equal(state("off")->attempts, 0);
+    in_states = 1;
+    while (in_states) {
+        timer_start(t, 5, 0);
+        loop_run(L);
+        calls_in("running");
+    }
+    assert_true(state("m")->minute_calls >= 1 && state("m")->minute_failures == 0);
+    timer_close(t);
+}
+
 static void every_call_ends_once(void **state_)
 {
     static const char *const faults[] = {
@@ -554,6 +578,7 @@ int main(void)
         cmocka_unit_test(a_call_is_cancelled_in_each_state),
         cmocka_unit_test(a_deadline_covers_the_queue),
         cmocka_unit_test(embeddings_are_cut_and_put_together),
+        cmocka_unit_test(idle_models_are_checked),
         cmocka_unit_test(every_call_ends_once),
     };
     return cmocka_run_group_tests(tests, up, down);
