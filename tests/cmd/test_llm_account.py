@@ -2,8 +2,10 @@
 
 import glob
 import os
+import threading
 
 import pytest
+import redis
 from helpers import error, raw
 from mock import Mock
 from resp import encode
@@ -171,3 +173,47 @@ def test_a_budget_refuses(fresh, mock):
     c.config_set("llm-budget-unpriced", "yes")
     raw(c, "LLM.ASK", "hello", "MODEL", "m")
     assert c.info("models")["llm_budget_refused"] >= 1
+
+
+def test_a_budget_is_exact_whoever_asks_at_once(fresh, mock):
+    """50 tokens at 5 a call: ten calls of thirty, however they meet."""
+    server = fresh()
+    c = server.client()
+    set_model(c, mock, "m", "words=5,delay=10", "PRICE", "0", "1")
+    raw(c, "LLM.LIMIT", "SET", "USER", "default", "BUDGET", "0.00005")
+    ends = []
+
+    def ask():
+        own = server.client()
+        for _ in range(5):
+            try:
+                ends.append(raw(own, "LLM.ASK", "hello", "MODEL", "m", "MAX-TOKENS", 5))
+            except redis.ResponseError as e:
+                ends.append(str(e).split()[0])
+
+    askers = [threading.Thread(target=ask) for _ in range(6)]
+    for a in askers:
+        a.start()
+    for a in askers:
+        a.join()
+    assert sorted(set(ends)) == ["QUOTA", "word0 word1 word2 word3 word4"]
+    assert (ends.count("QUOTA"), len(ends)) == (20, 30)
+    shown = limit(c, "default")
+    assert (shown["spent-total"], shown["budget-left"], shown["reserved"], shown["running"]) == ("0.00005", "0", "0", 0)
+    assert usage(c, "BY", "USER")[0]["tokens-out"] == 50
+
+
+def test_an_answer_is_given_again_after_a_crash(journaled, mock):
+    c = journaled.client()
+    set_model(c, mock, "m", "words=3", "PRICE", "1", "1")
+    ask = ["LLM.CHAT", "s", "hello", "MODEL", "m", "IDEMPOTENCY", "a token of mine"]
+    assert raw(c, *ask) == "word0 word1 word2"
+    journaled.kill9()
+    with open(sorted(glob.glob(os.path.join(journaled.dir, "appendonlydir", "*.incr.aof")))[-1], "rb") as f:
+        assert b"a token of mine" not in f.read()
+    journaled.start()
+    c = journaled.client()
+    assert raw(c, *ask) == "word0 word1 word2"
+    assert len(raw(c, "SESSION.MESSAGES", "s")) == 2
+    assert usage(c)[0]["calls"] == 1
+    assert error(c, "LLM.CHAT", "s", "bye", *ask[3:]).startswith("STATE")
