@@ -18,7 +18,8 @@
 
 #define PEM_MAX (1u << 20)
 
-static const struct api_family *const families[] = {&api_chat, &api_embed, &api_models, &api_health, &api_metrics};
+static const struct api_family *const families[] = {&api_chat,   &api_embed,  &api_rerank, &api_audio,
+                                                    &api_models, &api_health, &api_metrics};
 #define NFAMILIES (sizeof families / sizeof *families)
 
 const char *(*api_why_not_ready)(void);

@@ -6,34 +6,42 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/door.h"
+#include "api/chat_form.h"
 #include "api/tally.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "auth/user.h"
 #include "llm/idempotency.h"
-#include "llm/wire_openai.h"
+#include "llm/tokens.h"
 
 struct chat {
     struct door d;
+    const struct chat_form *form;
     struct gateway_turn *turn; /* NULL: no session */
     struct slice model;        /* as it was asked for, a copy */
     int64_t created;
-    char name[sizeof "chatcmpl-" + ID_LEN]; /* what the answer is called */
+    char name[CHAT_ID_MAX]; /* what the answer is called */
+    int64_t tokens_in;      /* an estimate, for a stream's start */
     bool stream, begun, slow;
     bool pieces; /* deltas have come: the reply has nothing new */
     bool include_usage;
     struct idem_entry *entry; /* ours to finish: the first of its idempotency key */
     struct idem_join join;    /* or the same is under way, and its pieces come here, too */
     bool joined;
-    struct wire_openai_stream out;
+    bool held; /* the vendor is not read until the client has read */
+    union chat_out out;
 };
+
+static void name_it(struct chat *c)
+{
+    snprintf(c->name, sizeof c->name, "%s%s", c->form->prefix, c->d.id);
+}
 
 static void chat_free(struct chat *c)
 {
     if (c->begun)
-        wire_openai_stream_release(&c->out);
+        c->form->release(&c->out);
     door_end(&c->d);
     mem_free((char *)c->model.p);
     mem_free(c);
@@ -60,6 +68,14 @@ static void emit(void *arg, struct slice type, struct slice json)
     httpd_stream_add(c->d.r, SLICE("\n\n"));
 }
 
+static void on_drained(void *arg)
+{
+    struct chat *c = arg;
+    if (c->held && c->d.llm)
+        llm_hold(c->d.llm, false);
+    c->held = false;
+}
+
 static void begin_stream(struct chat *c, const struct llm_facts *facts)
 {
     struct wire_head head = head_of(c, facts);
@@ -69,8 +85,9 @@ static void begin_stream(struct chat *c, const struct llm_facts *facts)
     door_headers(&c->d, facts);
     httpd_add_header(c->d.r, "Cache-Control", "no-cache");
     httpd_add_header(c->d.r, "X-Accel-Buffering", "no");
-    wire_openai_stream_init(&c->out, &head, c->include_usage, emit, c);
+    c->form->begin(&c->out, &head, c->include_usage, c->tokens_in, emit, c);
     tally_answer(c->d.metric, 200);
+    httpd_stream_on_drained(c->d.r, on_drained, c);
     httpd_stream_begin(c->d.r, 200, "text/event-stream; charset=utf-8");
 }
 
@@ -90,8 +107,11 @@ static void on_delta(void *arg, const struct llm_delta *d)
         return;
     begin_stream(c, NULL);
     c->pieces = true;
-    wire_openai_stream_delta(&c->out, d);
-    if (httpd_stream_waiting(c->d.r) <= (size_t)api_stream_max)
+    c->form->delta(&c->out, d);
+    size_t waiting = httpd_stream_waiting(c->d.r);
+    if (waiting > (size_t)api_stream_max / 4 && !c->held && !c->entry && c->d.llm)
+        c->held = llm_hold(c->d.llm, true);
+    if (c->held || waiting <= (size_t)api_stream_max)
         return;
     log_notice("the call %s is ended: its HTTP client leaves more than http-stream-buffer unread", c->d.id);
     c->slow = true;
@@ -105,9 +125,9 @@ static void give_whole(struct chat *c, const struct llm_reply *reply)
     struct llm_delta reasoning = {.kind = LLM_DELTA_REASONING, .text = reply->reasoning};
     struct llm_delta text = {.kind = LLM_DELTA_TEXT, .text = reply->text};
     if (reply->reasoning.len)
-        wire_openai_stream_delta(&c->out, &reasoning);
+        c->form->delta(&c->out, &reasoning);
     if (reply->text.len)
-        wire_openai_stream_delta(&c->out, &text);
+        c->form->delta(&c->out, &text);
     cJSON *calls = reply->tool_calls.len ? json_parse(reply->tool_calls, SIZE_MAX, "tool calls", &err) : NULL;
     const cJSON *call;
     int n = 0;
@@ -119,7 +139,7 @@ static void give_whole(struct chat *c, const struct llm_reply *reply)
                               .tool = n++,
                               .tool_id = slice_str(json_str(call, "id", "")),
                               .tool_name = slice_str(json_str(fn, "name", ""))};
-        wire_openai_stream_delta(&c->out, &d);
+        c->form->delta(&c->out, &d);
     }
     cJSON_Delete(calls);
 }
@@ -134,13 +154,13 @@ static void end_stream(struct chat *c, const struct llm_reply *reply, const stru
     if (failed) {
         struct buf error = {0};
         door_error_json(&c->d, failed, reply->facts.failure, NULL, &error);
-        emit(c, SLICE(""), buf_slice(&error));
+        emit(c, c->form->error_event, buf_slice(&error));
         buf_release(&error);
     } else {
         if (!c->pieces)
             give_whole(c, reply);
-        wire_openai_stream_end(&c->out, reply);
-        httpd_stream_add(c->d.r, SLICE("data: [DONE]\n\n"));
+        c->form->end(&c->out, reply);
+        httpd_stream_add(c->d.r, c->form->last);
     }
     httpd_stream_end(c->d.r);
 }
@@ -149,7 +169,7 @@ static void reply_whole(struct chat *c, const struct llm_reply *reply)
 {
     struct buf body = {0};
     struct wire_head head = head_of(c, &reply->facts);
-    wire_openai_reply(&head, reply, &body);
+    c->form->reply(&head, reply, &body);
     door_reply(&c->d, &reply->facts, "application/json", &body);
 }
 
@@ -240,7 +260,7 @@ static bool start_fresh(struct chat *c, struct wire_chat *w, struct slice sessio
         idem_abandon(llm_idempotency(api_gate->llm()), c->entry, &err);
     if (!door_started(&c->d, call, &err))
         return false;
-    snprintf(c->name, sizeof c->name, "chatcmpl-%s", c->d.id);
+    name_it(c);
     return true;
 }
 
@@ -249,7 +269,7 @@ static bool replay(struct chat *c, const struct idem_entry *entry)
     struct llm_reply reply = {0};
     struct err err;
     int rc = idem_reply(entry, &reply, &err);
-    snprintf(c->name, sizeof c->name, "chatcmpl-%s", c->d.id);
+    name_it(c);
     answer(c, &reply, rc < 0 ? &err : NULL);
     return true;
 }
@@ -257,7 +277,7 @@ static bool replay(struct chat *c, const struct idem_entry *entry)
 static bool join(struct chat *c, struct idem_entry *entry)
 {
     c->joined = true;
-    snprintf(c->name, sizeof c->name, "chatcmpl-%s", c->d.id);
+    name_it(c);
     door_waits(&c->d);
     idem_join(entry, &c->join, &joined_events, c);
     return true;
@@ -268,7 +288,7 @@ static bool start_once(struct chat *c, struct wire_chat *w, struct slice session
 {
     struct err err;
     struct idem_entry *entry = NULL;
-    struct slice request[] = {SLICE("POST /v1/chat/completions"), session.p ? session : SLICE(""), httpd_body(c->d.r)};
+    struct slice request[] = {slice_str(c->form->path), session.p ? session : SLICE(""), httpd_body(c->d.r)};
     struct idem_claim claim = {c->d.user->name, slice_str(token), request, 3};
     switch (idem_begin(llm_idempotency(api_gate->llm()), &claim, clock_wall_ms(), &entry, &err)) {
     case IDEM_FRESH: c->entry = entry; return start_fresh(c, w, session);
@@ -280,6 +300,19 @@ static bool start_once(struct chat *c, struct wire_chat *w, struct slice session
     return false;
 }
 
+static bool form_tells_input(const struct chat *c)
+{
+    return c->form->errors == DOOR_ANTHROPIC;
+}
+
+static int64_t estimate(const struct llm_request *q)
+{
+    int64_t n = tokens_estimate(q->system);
+    for (int i = 0; i < q->nmessages; i++)
+        n += tokens_estimate(q->messages[i].content) + TOKENS_PER_MESSAGE;
+    return n;
+}
+
 /* The same as start_once. */
 static bool ask(struct chat *c, cJSON *root, struct slice session)
 {
@@ -287,11 +320,13 @@ static bool ask(struct chat *c, cJSON *root, struct slice session)
     struct err err;
     bool ok = false;
     const char *token = httpd_header(c->d.r, "idempotency-key");
-    if (wire_openai_chat_tree(root, &w, &err) < 0) {
+    if (c->form->parse(root, &w, &err) < 0) {
         door_fail(&c->d, &err, NULL, w.body.param);
     } else if (door_caller(&c->d, &w.q.caller)) {
         c->stream = w.q.stream;
         c->include_usage = w.include_usage;
+        if (c->stream && form_tells_input(c))
+            c->tokens_in = estimate(&w.q);
         c->model = slice_of(mem_dup(w.q.model.p, w.q.model.len), w.q.model.len);
         ok = token ? start_once(c, &w, session, token) : start_fresh(c, &w, session);
     }
@@ -299,13 +334,14 @@ static bool ask(struct chat *c, cJSON *root, struct slice session)
     return ok;
 }
 
-static void completions(struct httpd_req *r)
+static void chat(struct httpd_req *r, const struct chat_form *form)
 {
     struct chat *c = mem_zero(sizeof *c);
     cJSON *root = NULL, *owner = NULL;
     bool ok = false;
+    c->form = form;
     c->d.left = on_gone;
-    if (door_begin(&c->d, r, "chat", DOOR_OPENAI) && (root = door_json(&c->d))) {
+    if (door_begin(&c->d, r, form->metric, form->errors) && (root = door_json(&c->d))) {
         const char *name = take_session(c, root, &owner);
         struct slice session = name ? slice_str(name) : (struct slice){0};
         c->created = clock_wall_ms() / 1000;
@@ -317,6 +353,11 @@ static void completions(struct httpd_req *r)
     cJSON_Delete(owner);
     if (!ok)
         chat_free(c);
+}
+
+static void completions(struct httpd_req *r)
+{
+    chat(r, &chat_openai);
 }
 
 static const struct api_route rows[] = {

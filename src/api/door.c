@@ -54,12 +54,24 @@ void door_fail(struct door *d, const struct err *err, const struct llm_facts *fa
     reply_error(d, status, facts, &body);
 }
 
+static const char *anthropic_type(int status)
+{
+    return status == 401   ? "authentication_error"
+           : status == 403 ? "permission_error"
+           : status >= 500 ? "api_error"
+                           : "invalid_request_error";
+}
+
 bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message)
 {
     struct buf body = {0};
-    buf_add_str(&body, "{\"error\":{\"message\":");
+    bool anthropic = d->form == DOOR_ANTHROPIC;
+    buf_add_str(&body, anthropic ? "{\"type\":\"error\",\"error\":{\"message\":" : "{\"error\":{\"message\":");
     json_quote(&body, slice_str(message));
-    buf_addf(&body, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}", type, code);
+    if (anthropic)
+        buf_addf(&body, ",\"type\":\"%s\"},\"request_id\":\"%s\"}", anthropic_type(status), d->id);
+    else
+        buf_addf(&body, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}", type, code);
     reply_error(d, status, NULL, &body);
     return false;
 }

@@ -10,6 +10,8 @@ extern const struct api_family api_health;  /* /healthz, /readyz */
 extern const struct api_family api_metrics; /* /metrics */
 extern const struct api_family api_chat;    /* /v1/chat/completions, /v1/messages */
 extern const struct api_family api_embed;   /* /v1/embeddings */
+extern const struct api_family api_rerank;  /* /v1/rerank */
+extern const struct api_family api_audio;   /* /v1/audio/speech, /v1/audio/transcriptions */
 extern const struct api_family api_models;  /* /v1/models */
 
 extern const char *(*api_why_not_ready)(void); /* NULL: always ready; api_set_ready */

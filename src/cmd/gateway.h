@@ -14,7 +14,8 @@ struct user;
 /* token: "user:password", or the password of `default`; p NULL: none was given, which makes `default` when no password
  * is asked of it. local: from this machine, which protected mode lets through. 0 and *who, borrowed; or ERR_NOPERM. */
 int gateway_login(struct slice token, bool local, struct user **who, struct err *err);
-/* May u run this command, on this session when key.p is not NULL? 0, or ERR_NOPERM and an entry in ACL LOG. */
+/* May u run this command (LLM.ASK where there is none of that name), on this session when key.p is not NULL? 0, or
+ * ERR_NOPERM and an entry in ACL LOG. */
 int gateway_may(const struct user *u, const char *command, struct slice key, struct err *err);
 
 /* A turn in a session of database 0. begin reads the session: q's messages become its context and then what is new in

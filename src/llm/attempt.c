@@ -393,6 +393,14 @@ int attempt_start(struct attempt *a, struct http_client *http, struct job_pool *
     return 0;
 }
 
+bool attempt_hold(struct attempt *a, bool on)
+{
+    if (!a->running || a->provider->local || !a->http)
+        return false;
+    http_hold(a->http, on);
+    return true;
+}
+
 void attempt_cancel(struct attempt *a)
 {
     if (!a->running)

@@ -58,7 +58,8 @@ int attempt_write(struct attempt *a, const struct model *m, const struct llm_ask
  * about that says. 0, or an error; end() does not come then. */
 int attempt_start(struct attempt *a, struct http_client *http, struct job_pool *jobs, struct slice key,
                   int64_t until_ms, int said_ms, struct err *err);
-void attempt_cancel(struct attempt *a); /* end() comes later */
+bool attempt_hold(struct attempt *a, bool on); /* see llm_hold */
+void attempt_cancel(struct attempt *a);        /* end() comes later */
 /* Forgets what came, keeps what is to be sent. */
 void attempt_forget(struct attempt *a);
 

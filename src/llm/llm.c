@@ -207,6 +207,11 @@ void llm_cancel(struct llm_call *c)
         timer_start(c->timer, 0, 0); /* decide_timer ends it */
 }
 
+bool llm_hold(struct llm_call *c, bool on)
+{
+    return attempt_hold(&c->attempt, on);
+}
+
 const char *llm_call_id(const struct llm_call *c)
 {
     return c->id;

@@ -60,6 +60,9 @@ struct llm_call *llm_check_start(struct llm *m, const struct model *model, const
                                  llm_embed_done *embed, llm_rerank_done *rerank, void *arg, struct err *err);
 /* done() comes later, with ERR_CANCELLED; again is harmless. */
 void llm_cancel(struct llm_call *c);
+/* on: pieces stop coming soon (at most a MiB more), until off: for who passes a stream on to somebody slow. False: this
+ * call cannot be held (a builtin model, nothing under way). The time-out runs on. */
+bool llm_hold(struct llm_call *c, bool on);
 
 const char *llm_call_id(const struct llm_call *c);              /* a UUIDv7 */
 struct llm_call *llm_call_find(struct llm *m, struct slice id); /* NULL when there is none */

@@ -90,6 +90,7 @@ struct http_call {
     atomic_bool cancelled;
     atomic_bool paused;
     atomic_size_t unread;
+    bool held; /* the loop's */
 
     struct http_client *client;
     struct worker *worker;
@@ -672,13 +673,30 @@ static void command(struct http_call *c, enum command_kind kind)
         wake(w);
 }
 
+static void have_read(struct http_call *c, size_t n)
+{
+    size_t left = atomic_fetch_sub(&c->unread, n) - n;
+    if (left < UNREAD_MAX / 2 && atomic_exchange(&c->paused, false))
+        command(c, CMD_UNPAUSE);
+}
+
+/* A call that is held has that much more unread, which stops its worker as a slow loop would. */
+void http_hold(struct http_call *c, bool on)
+{
+    if (c->held == on)
+        return;
+    c->held = on;
+    if (on)
+        atomic_fetch_add(&c->unread, UNREAD_MAX);
+    else
+        have_read(c, UNREAD_MAX);
+}
+
 static void deliver_piece(struct http_call *c, struct slice bytes)
 {
     if (!atomic_load(&c->cancelled))
         c->ops->piece(c->arg, bytes);
-    size_t left = atomic_fetch_sub(&c->unread, bytes.len) - bytes.len;
-    if (left < UNREAD_MAX / 2 && atomic_exchange(&c->paused, false))
-        command(c, CMD_UNPAUSE);
+    have_read(c, bytes.len);
 }
 
 static void deliver_end(struct http_client *client, struct http_call *c, struct http_end *e)

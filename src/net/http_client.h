@@ -77,6 +77,10 @@ int http_start(struct http_client *c, const struct http_request *req, const stru
                struct http_call **call, struct err *err);
 void http_cancel(struct http_call *call); /* end() comes later, with ERR_CANCELLED; again is harmless */
 
+/* on: no more of a stream is read from the vendor (what is on its way, at most 1 MiB, still comes) until off. For who
+ * passes it on to somebody slow. The call's time-out runs on. */
+void http_hold(struct http_call *call, bool on);
+
 /* The value of a header in a raw head, trimmed; the last one when it is repeated; empty when absent. */
 struct slice http_header(struct slice head, const char *name);
 

@@ -28,7 +28,7 @@
 #include "net/httpd_own.h"
 
 #define BACKLOG     4096
-#define HEADERS_MAX (32 * 1024) /* of one request; longer ones are answered with 431 by the library */
+#define HEADERS_MAX (16 * 1024) /* the memory of a connection, so of a head too; a longer one is answered with 431 */
 #define SLOWEST     1024        /* bytes a second of a body, on average over idle_s */
 #define SWEEP_MS    1000
 #define EVENTS      256

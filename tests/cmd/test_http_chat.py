@@ -85,7 +85,8 @@ def model(r, mock):
 
     def make(behaviour, *more, kind="CHAT"):
         name = f"m{len(made)}"
-        raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", behaviour, "KIND", kind, *more)
+        raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", behaviour, "KIND", kind,
+            "RETRIES", 0, *more)
         made.append(name)
         return name
 
@@ -347,6 +348,12 @@ def test_idempotency_joined(door, r, model, mock):
     assert text.split() == [f"word{i}" for i in range(60)] and got[-1][1] == "[DONE]"
     assert len(mock.requests()) == 1
     second.close()
+
+
+def test_rate_headers(door, model):
+    head, _ = door.chat(model("words=1", "RPM", 60, "TPM", 100000))
+    assert head["x-ratelimit-limit-requests"] == "60" and int(head["x-ratelimit-remaining-requests"]) <= 60
+    assert head["x-ratelimit-limit-tokens"] == "100000" and head["x-ratelimit-reset-tokens"][-1] == "s"
 
 
 def test_metrics(tmp_path, mock):

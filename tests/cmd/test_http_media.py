@@ -1,0 +1,136 @@
+"""The HTTP door's other routes: rerank, speech, transcriptions; a reader that does not read."""
+
+import http.client
+import http.server
+import json
+import socket
+import threading
+
+import pytest
+import redis
+from helpers import raw
+from mock import Mock
+from test_http_chat import Door, events
+
+pytestmark = pytest.mark.threads
+
+
+class Vendor(http.server.BaseHTTPRequestHandler):
+    """Reranks backwards, speaks its input, hears how long the file is."""
+
+    protocol_version = "HTTP/1.1"
+    seen = []
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, kind, body):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((self.path, self.headers["Content-Type"], body))
+        if self.path.endswith("/rerank"):
+            n = len(json.loads(body)["documents"])
+            ranks = [{"index": i, "relevance_score": (i + 1) / n} for i in reversed(range(n))]
+            self.answer(200, "application/json", json.dumps({"results": ranks, "usage": {"total_tokens": 9}}).encode())
+        elif self.path.endswith("/speech"):
+            self.answer(200, "audio/mpeg", b"SOUND " + json.loads(body)["input"].encode())
+        else:
+            text = f"{body.count(b'RIFF')} file"
+            self.answer(200, "application/json", json.dumps({"text": text}).encode())
+
+
+@pytest.fixture(scope="module")
+def vendor():
+    s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{s.server_port}/v1"
+    s.shutdown()
+
+
+@pytest.fixture(scope="module")
+def mock():
+    m = Mock()
+    yield m
+    m.stop()
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory, vendor, mock):
+    d = Door(tmp_path_factory.mktemp("media"))
+    r = redis.Redis(port=d.server.port, socket_timeout=30)
+    for name, kind in (("rank", "RERANK"), ("speak", "SPEECH"), ("hear", "TRANSCRIBE")):
+        raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", vendor, "KIND", kind, "RETRIES", 0)
+    for name, how in (("chat", "words=3"), ("tool", "tool"), ("bad", "status=400"), ("flood", "words=80000")):
+        raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", how, "RETRIES", 0)
+    yield d
+    d.server.stop()
+
+
+def test_rerank(door):
+    body = {"model": "rank", "query": "q", "documents": ["a", "b", "c"], "top_n": 2, "return_documents": True}
+    status, head, data = door.ask("POST", "/v1/rerank", body)
+    assert status == 200, data
+    got = json.loads(data)["results"]
+    assert [(x["index"], x["document"]["text"]) for x in got] == [(2, "c"), (1, "b")]
+    assert head["x-skald-model"] == "rank"
+    assert door.ask("POST", "/v1/rerank", {"model": "rank"})[0] == 400
+    assert door.ask("POST", "/v1/rerank", {"model": "chat", "query": "q", "documents": ["a"]})[0] in (400, 404)
+
+
+def test_speech(door):
+    status, head, data = door.ask("POST", "/v1/audio/speech", {"model": "speak", "input": "hello", "voice": "alloy"})
+    assert (status, head["content-type"], data) == (200, "audio/mpeg", b"SOUND hello")
+    assert door.ask("POST", "/v1/audio/speech", {"model": "speak"})[0] == 400
+
+
+def form(**fields):
+    out = []
+    for name, value in fields.items():
+        extra = '; filename="a.wav"\r\nContent-Type: audio/wav' if name == "file" else ""
+        out.append(f'--here\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n{value}\r\n')
+    return "".join(out) + "--here--\r\n"
+
+
+def test_transcriptions(door):
+    kind = {"content_type": "multipart/form-data; boundary=here"}
+    status, _, data = door.ask("POST", "/v1/audio/transcriptions", form(model="hear", file="RIFFdata", language="de"),
+                               **kind)
+    assert status == 200 and json.loads(data)["text"] == "1 file"
+    assert b"de" in Vendor.seen[-1][2] and b"a.wav" in Vendor.seen[-1][2]
+    for bad in (form(model="hear"), form(model="hear", file="x", temperature="warm"), "no form",
+                form(model="hear", file="x", stream="true")):
+        assert door.ask("POST", "/v1/audio/transcriptions", bad, **kind)[0] == 400
+    assert door.ask("POST", "/v1/audio/transcriptions", "{}", content_type="application/json")[0] == 400
+
+
+def test_slow_reader(door):
+    """A client that does not read stops the vendor, not the server's memory; when it reads, everything comes."""
+    r = redis.Redis(port=door.server.port, socket_timeout=30)
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect(("127.0.0.1", door.http))
+    body = json.dumps({"model": "flood", "stream": True, "messages": [{"role": "user", "content": "go"}]})
+    s.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    def pieces():
+        call = raw(r, "LLM.CALLS")[0]
+        return dict(zip(call[::2], call[1::2]))[b"pieces"]
+
+    before, same = -1, 0
+    while same < 20:  # until nothing moves any more
+        now = pieces()
+        same = same + 1 if now == before and now > 0 else 0
+        before = now
+        r.execute_command("DEBUG", "SLEEP", "0.02")
+    assert before < 80000
+    answer = http.client.HTTPResponse(s)
+    answer.begin()
+    data = answer.read()
+    assert data.endswith(b"data: [DONE]\n\n") and b"word79999" in data
+    s.close()
