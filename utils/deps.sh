@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # The one list. A package added here has its note in deps-notes/ when it is linked into the server.
 build=(gcc make pkg-config libc6-dev libuv1-dev liburing-dev libcurl4-openssl-dev libcjson-dev liblua5.1-0-dev
        libmicrohttpd-dev libutf8proc-dev libstemmer-dev libjemalloc-dev liblzf-dev libssl-dev python3)
-tests=(libcmocka-dev libhiredis-dev python3-pytest python3-pytest-xdist python3-redis redis-tools redis-server tcl dpkg-dev clang libclang-rt-14-dev curl
+tests=(libcmocka-dev libhiredis-dev python3-pytest python3-pytest-xdist python3-redis redis-tools redis-server tcl dpkg-dev clang libclang-rt-14-dev curl openssl
        python3-rq python3-celery php-cli php-redis ruby ruby-redis lua5.1 lua-redis nutcracker prometheus-redis-exporter)
 bench=(g++ libhnswlib-dev libfaiss-dev libhiredis-dev)
 command -v node >/dev/null && command -v npm >/dev/null || tests+=(nodejs npm)
