@@ -4,16 +4,17 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-extern const struct llm_provider provider_builtin, provider_openai, provider_anthropic, provider_qwen, provider_glm,
-    provider_spark, provider_ernie, provider_deepseek, provider_moonshot, provider_doubao, provider_minimax,
-    provider_hunyuan, provider_siliconflow, provider_vllm, provider_llamacpp, provider_tei, provider_cohere,
-    provider_jina;
+extern const struct llm_provider provider_builtin, provider_openai, provider_anthropic, provider_ollama, provider_qwen,
+    provider_glm, provider_spark, provider_ernie, provider_deepseek, provider_moonshot, provider_doubao,
+    provider_minimax, provider_hunyuan, provider_siliconflow, provider_vllm, provider_llamacpp, provider_tei,
+    provider_cohere, provider_jina;
 
 /* clang-format off */
 static const struct llm_provider *const providers[] = {
     &provider_builtin,
     &provider_openai,
     &provider_anthropic,
+    &provider_ollama,
     &provider_qwen,
     &provider_glm,
     &provider_spark,
