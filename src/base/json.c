@@ -53,6 +53,8 @@ cJSON *json_parse(struct slice text, size_t max, const char *what, struct err *e
     if (v && at == text.len)
         return v;
     cJSON_Delete(v);
+    while (at && at < text.len && (text.p[at] & 0xc0) == 0x80) /* not from the middle of a character */
+        at--;
     size_t n = utf8_cut(slice_of(text.p + at, text.len - at), 24);
     err_set(err, ERR_INVALID, "%s: bad JSON at byte %zu near '%.*s'", what, at, (int)n, text.p + at);
     return NULL;

@@ -33,7 +33,7 @@ static void find_boundary(struct slice audio, char boundary[32])
 {
     for (unsigned i = 0;; i++) {
         snprintf(boundary, 32, "skald-part-%08x", i * 2654435761u + 0x5ca1d);
-        if (!memmem(audio.p, audio.len, boundary, strlen(boundary)))
+        if (audio.len == 0 || !memmem(audio.p, audio.len, boundary, strlen(boundary)))
             return;
     }
 }
@@ -58,7 +58,7 @@ static void add_filename(struct buf *to, struct slice name)
 
 static bool holds(struct slice text, const char *boundary)
 {
-    return memmem(text.p, text.len, boundary, strlen(boundary));
+    return text.len && memmem(text.p, text.len, boundary, strlen(boundary));
 }
 
 /* Strings and numbers of the model's PARAMS are parts too. */
@@ -105,7 +105,7 @@ int openai_transcribe_body(const struct llm_transcribe_request *q, const struct 
 int openai_transcribe_whole(const struct llm_provider *p, struct slice body, struct slice type, struct llm_answer *a,
                             struct err *err)
 {
-    if (!memmem(type.p, type.len, "json", 4)) {
+    if (type.len == 0 || !memmem(type.p, type.len, "json", 4)) {
         buf_add(&a->text, body.p, body.len);
         return 0;
     }
