@@ -319,9 +319,11 @@ int openai_embed_body(const struct llm_embed_request *q, const struct model *m, 
                       struct err *err)
 {
     struct body b = {.to = to, .notes = notes};
+    bool elsewhere = m->url && m->provider->url; /* another server than the vendor's: all of them know float */
+    bool base64 = openai_quirks_of(m->provider)->embed_base64 && !elsewhere;
     body_text(&b, "model", slice_str(m->id));
     body_texts(&b, "input", q->texts, q->ntexts);
-    body_text(&b, "encoding_format", openai_quirks_of(m->provider)->embed_base64 ? SLICE("base64") : SLICE("float"));
+    body_text(&b, "encoding_format", base64 ? SLICE("base64") : SLICE("float"));
     if (q->dim > 0)
         body_int(&b, "dimensions", q->dim);
     return body_end(&b, (struct slice){0}, m, NULL, err);

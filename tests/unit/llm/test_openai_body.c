@@ -219,6 +219,50 @@ static void embeddings_and_ranks(void **state)
     }
 }
 
+static void base64_is_for_those_who_know_it(void **state)
+{
+    struct slice texts[] = {SLICE("a")};
+    struct llm_embed_request e = {.texts = texts, .ntexts = 1};
+    static const struct {
+        const char *provider, *url, *format;
+    } all[] = {
+        {"openai", NULL, "base64"},
+        {"openai", "http://127.0.0.1:1/v1", "float"},
+        {"vllm", "http://127.0.0.1:1/v1", "base64"},
+        {"jina", NULL, "float"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct model m = model_of(all[i].provider, "x", NULL);
+        struct buf to = {0}, notes = {0}, want = {0};
+        struct err err;
+        m.url = (char *)all[i].url;
+        assert_int_equal(m.provider->embed_body(&e, &m, &to, &notes, &err), 0);
+        buf_addf(&want, "{\"model\":\"x\",\"input\":[\"a\"],\"encoding_format\":\"%s\"}", all[i].format);
+        assert_string_equal(buf_cstr(&to), buf_cstr(&want));
+        buf_release(&to);
+        buf_release(&want);
+    }
+    const struct llm_provider *p = llm_provider_find(SLICE("openai"));
+    static const char *const bad[] = {"AACAPw=", "AACAP", "AACAfw==", "AAA=", ""};
+    struct llm_answer a;
+    struct err err;
+    llm_answer_init(&a);
+    assert_int_equal(p->embed_whole(p, SLICE("{\"data\":[{\"index\":1,\"embedding\":\"AACAPw==\"},{\"index\":0,"
+                                             "\"embedding\":[2]}]}"),
+                                    2, &a, &err),
+                     0);
+    assert_true(a.dim == 1 && a.vectors[0] == 2 && a.vectors[1] == 1);
+    llm_answer_release(&a);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct buf body = {0};
+        buf_addf(&body, "{\"data\":[{\"embedding\":\"%s\"}]}", bad[i]);
+        llm_answer_init(&a);
+        assert_int_equal(p->embed_whole(p, buf_slice(&body), 1, &a, &err), ERR_UPSTREAM);
+        llm_answer_release(&a);
+        buf_release(&body);
+    }
+}
+
 static void rank_replies(void **state)
 {
     static const struct {
@@ -418,6 +462,7 @@ int main(void)
         cmocka_unit_test(reasoning_goes_back_where_it_must),
         cmocka_unit_test(images_and_cache_control),
         cmocka_unit_test(embeddings_and_ranks),
+        cmocka_unit_test(base64_is_for_those_who_know_it),
         cmocka_unit_test(rank_replies),
         cmocka_unit_test(audio),
         cmocka_unit_test(classes),
