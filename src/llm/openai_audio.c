@@ -23,10 +23,16 @@ int openai_speech_body(const struct llm_speech_request *q, const struct model *m
     if (q->instructions.len)
         body_text(&b, "instructions", q->instructions);
     body_real(&b, "speed", q->speed);
-    int r = body_end(&b, (struct slice){0}, m, NULL, err);
-    return r == 0 && !body_has(&b, "voice")
-               ? err_set(err, ERR_INVALID, "speech needs a voice: say one, or put it in the model's PARAMS")
-               : r;
+    struct body_params params;
+    int r = body_params_read(&params, (struct slice){0}, m, err);
+    if (r == 0) {
+        body_members(&b, params.models, NULL);
+        buf_add_char(to, '}');
+        if (!body_has(&b, "voice"))
+            r = err_set(err, ERR_INVALID, "speech needs a voice: say one, or put it in the model's PARAMS");
+    }
+    body_params_release(&params);
+    return r;
 }
 
 static void find_boundary(struct slice audio, char boundary[32])
