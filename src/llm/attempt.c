@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "llm/check.h"
+#include "llm/deltas.h"
 
 #define WHOLE_MAX   (64u << 20) /* of a reply */
 #define CONNECT_MS  10000
@@ -241,7 +242,7 @@ static void transfer_error(struct attempt *a, const struct http_end *e)
 static bool is_event_stream(const struct llm_provider *p, struct slice head)
 {
     struct slice type = http_header(head, "content-type");
-    return memmem(type.p, type.len, p->stream_type, strlen(p->stream_type)) ||
+    return type.len == 0 || memmem(type.p, type.len, p->stream_type, strlen(p->stream_type)) ||
            !(memmem(type.p, type.len, "json", 4) || memmem(type.p, type.len, "html", 4));
 }
 
@@ -273,6 +274,15 @@ static int read_media(struct attempt *a, struct slice body, struct slice head, s
     return a->provider->transcribe_whole(a->provider, body, a->type, &a->answer, err);
 }
 
+static void give_answer(struct attempt *a)
+{
+    struct llm_reply whole = {.text = buf_slice(&a->answer.text),
+                              .reasoning = buf_slice(&a->answer.reasoning),
+                              .thinking = buf_slice(&a->answer.thinking),
+                              .tool_calls = buf_slice(&a->answer.tool_calls)};
+    llm_deltas_of(&whole, a->delta, a->arg);
+}
+
 static int read_reply(struct attempt *a, struct slice body, struct slice head, struct err *err)
 {
     const struct llm_provider *p = a->provider;
@@ -286,8 +296,8 @@ static int read_reply(struct attempt *a, struct slice body, struct slice head, s
     case MODEL_TRANSCRIBE: return read_media(a, body, head, err);
     }
     int r = p->chat_whole(p, body, &a->answer, err);
-    if (r == 0 && a->stream && a->answer.text.len) /* it was to be a stream: one piece is one, too */
-        give_text(a, buf_slice(&a->answer.text));
+    if (r == 0 && a->stream) /* it was to be a stream */
+        give_answer(a);
     return r;
 }
 
