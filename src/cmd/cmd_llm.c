@@ -206,13 +206,6 @@ static void check_ranked(void *arg, const struct llm_ranks *ranks, const struct 
     call_resume(c);
 }
 
-static void cancel_call(struct call *c, void *arg)
-{
-    struct llm_call **call = arg;
-    (void)c;
-    llm_cancel(*call);
-}
-
 static void model_check(struct call *c)
 {
     static const struct llm_chat_events events = {.done = check_done};
@@ -228,77 +221,6 @@ static void model_check(struct call *c)
         call_err(p, &err);
         call_resume(p);
     }
-}
-
-/* ---- LLM.EMBED ---- */
-
-struct embed {
-    struct call *call;
-    struct llm_call *llm;
-    bool fp32;
-};
-
-static void embed_done(void *arg, const struct llm_vectors *v, const struct err *err)
-{
-    struct embed *e = arg;
-    struct reply *r = e->call->reply;
-    if (err) {
-        call_err(e->call, err);
-    } else {
-        reply_array(r, (size_t)v->count);
-        for (int i = 0; i < v->count; i++) {
-            const float *x = v->v + (size_t)i * (size_t)v->dim;
-            if (e->fp32) {
-                reply_bulk(r, slice_of((const char *)x, (size_t)v->dim * sizeof *x));
-                continue;
-            }
-            reply_array(r, (size_t)v->dim);
-            for (int k = 0; k < v->dim; k++)
-                reply_double(r, (double)x[k]);
-        }
-    }
-    call_resume(e->call);
-    mem_free(e);
-}
-
-static void embed_cancel(struct call *c, void *arg)
-{
-    cancel_call(c, &((struct embed *)arg)->llm);
-}
-
-/* A vector a text, in the order of the texts. */
-static void embed(struct call *c)
-{
-    struct err err;
-    int first = 1, last = c->argc;
-    bool fp32 = false;
-    struct llm_embed_request q = {0};
-    if (c->argc > 3 && slice_is(call_arg(c, 1), "model")) {
-        q.model = call_arg(c, 2);
-        first = 3;
-    }
-    if (last - first > 2 && slice_is(call_arg(c, last - 2), "format")) {
-        fp32 = slice_is(call_arg(c, last - 1), "fp32");
-        if (!fp32 && !slice_is(call_arg(c, last - 1), "values")) {
-            call_syntax(c);
-            return;
-        }
-        last -= 2;
-    }
-    q.texts = c->argv + first;
-    q.ntexts = last - first;
-    if (q.ntexts < 1 || q.ntexts > LLM_EMBED_MAX) {
-        reply_errorf(c->reply, "INVALID LLM.EMBED takes 1 to %d texts", LLM_EMBED_MAX);
-        return;
-    }
-    struct embed *e = mem_zero(sizeof *e);
-    e->fp32 = fp32;
-    if (!(e->llm = llm_embed_start(outbound_llm(), &q, embed_done, e, &err))) {
-        call_err(c, &err);
-        mem_free(e);
-        return;
-    }
-    e->call = call_park(c, embed_cancel, e);
 }
 
 /* ---- calls under way ---- */
@@ -539,11 +461,11 @@ static const struct cmd rows[] = {
      .since = "1.0.0",
      .complexity = "one call of the model"},
     {.name = "llm.embed",
-     .run = embed,
+     .run = llm_embed_run,
      .arity = -2,
      .flags = CMD_MODEL | CMD_BLOCKING,
      .acl = ACL_LLM,
-     .syntax = "[MODEL name] text... [FORMAT (FP32|VALUES)]",
+     .syntax = "[MODEL name] text... [FORMAT (FP32|VALUES)] [DIM n] [PRIORITY n] [TIMEOUT ms] [WITHMETA]",
      .summary = "Texts to vectors.",
      .since = "1.0.0",
      .complexity = "one call of the model"},

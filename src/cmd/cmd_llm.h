@@ -20,6 +20,7 @@ int llm_routes_emit(durable_write *write, void *to);
 void llm_chat_run(struct call *c);
 void llm_ask_run(struct call *c);
 void llm_raw_run(struct call *c);
+void llm_embed_run(struct call *c);
 int llm_raw_keys(int argc, const struct slice *argv, int *pos);
 
 #endif

@@ -11,6 +11,7 @@
 #include "cmd/families.h"
 #include "cmd/hybrid.h"
 #include "cmd/vector_args.h"
+#include "cmd/vrerank.h"
 #include "base/clock.h"
 #include "store/vset_text.h"
 
@@ -57,6 +58,9 @@ struct search {
     struct slice query;   /* HYBRID's words, ours */
     uint32_t tried, kept; /* HYBRID with a FILTER: of what words found */
     struct embed_call *embed;
+    struct vec_result fused; /* HYBRID: both lists, names and attributes borrowed */
+    struct vrerank *rerank;  /* the model orders them */
+    char *text_attr;         /* RERANK: where the texts are */
     bool parked;
     atomic_bool cancel;
     int rc;
@@ -67,6 +71,8 @@ static void search_free(struct search *s)
 {
     vec_result_release(&s->r);
     text_result_release(&s->words);
+    mem_free(s->fused.hits);
+    mem_free(s->text_attr);
     text_unref(s->text);
     mem_free((char *)s->query.p);
     vec_unref(s->index);
@@ -120,9 +126,9 @@ static void run_search(struct search *s)
         text_search(s->text, s->query, s->a.filter ? UINT32_MAX : s->q.k, &s->words);
 }
 
-/* Who was found by words has not been asked yet whether it matches. The first of them that do stay, as many as the other
- * list may have. Attributes are the loop's to read, so this goes on until the monotonic time until_us (0: to the end);
- * false: call again. */
+/* Who was found by words has not been asked yet whether it matches. The first of them that do stay, as many as the
+ * other list may have. Attributes are the loop's to read, so this goes on until the monotonic time until_us (0: to the
+ * end); false: call again. */
 static bool keep_matching(struct search *s, int64_t until_us)
 {
     struct buf scratch = {0};
@@ -141,33 +147,98 @@ static bool keep_matching(struct search *s, int64_t until_us)
     return true;
 }
 
+/* How many are to be found: as many as are asked for, and more where a model chooses among them. */
+static uint32_t wanted(const struct search *s)
+{
+    return s->a.rerank_at ? vrerank_candidates(s->a.count) : (uint32_t)s->a.count;
+}
+
 /* The best of both lists, as a list of its own whose names and attributes are borrowed. */
-static void reply_hybrid(struct search *s)
+static void fuse(struct search *s)
 {
     uint32_t most = s->r.count + s->words.count, n = 0;
     struct hybrid_hit *both = mem_alloc((most + 1) * sizeof *both);
-    struct vec_result out = {.hits = mem_zero((most + 1) * sizeof *out.hits)};
+    s->fused.hits = mem_zero((most + 1) * sizeof *s->fused.hits);
     most = hybrid_fuse(&s->r, &s->words, s->a.weight, both);
-    for (uint32_t i = 0; i < most && n < (uint32_t)s->a.count; i++) {
-        struct vec_hit *h = &out.hits[n];
+    for (uint32_t i = 0; i < most && n < wanted(s); i++) {
+        struct vec_hit *h = &s->fused.hits[n];
         *h = (struct vec_hit){.name = both[i].name, .score = both[i].score};
         if (vec_contains(s->index, h->name)) /* it may have gone meanwhile */
             vec_get_attr(s->index, h->name, &h->attr), n++;
     }
-    out.count = n;
-    vsearch_reply(s->call->reply, &s->a, s->index, &out);
-    mem_free(out.hits);
+    s->fused.count = n;
     mem_free(both);
 }
 
-static void finish(struct search *s)
+static struct vec_result *found(struct search *s)
 {
+    return s->a.words_at ? &s->fused : &s->r;
+}
+
+/* Attributes may be others by now, and elements may have gone. */
+static void look_again(struct search *s)
+{
+    struct vec_result *f = found(s);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->count; i++) {
+        if (!vec_contains(s->index, f->hits[i].name))
+            continue;
+        f->hits[n] = f->hits[i];
+        vec_get_attr(s->index, f->hits[n].name, &f->hits[n].attr);
+        n++;
+    }
+    f->count = n;
+}
+
+static void reranked(void *arg, const struct err *err)
+{
+    struct search *s = arg;
+    if (err) {
+        call_err(s->call, err);
+    } else {
+        look_again(s);
+        vsearch_reply(s->call->reply, &s->a, s->index, found(s));
+    }
+    call_resume(s->call);
+    search_free(s);
+}
+
+/* The words that the model compares the texts with. p NULL: there are none. */
+static struct slice rerank_query(const struct search *s)
+{
+    int at = s->a.query_at ? s->a.query_at : s->a.words_at ? s->a.words_at : s->a.v.text.p ? 3 : 0;
+    return at ? call_arg(s->call, at) : (struct slice){0};
+}
+
+/* True: reranked() comes. */
+static bool rerank(struct search *s)
+{
+    struct vrerank_ask q = {
+        .model = call_arg(s->call, s->a.rerank_at),
+        .query = rerank_query(s),
+        .attr = s->text_attr,
+        .found = found(s),
+        .count = (uint32_t)s->a.count,
+    };
+    s->rerank = vrerank_start(&q, s->call, reranked, s, &s->err);
+    s->rc = s->rerank ? 0 : s->err.code;
+    return s->rerank != NULL;
+}
+
+/* False: the reply is still to come. */
+static bool finish(struct search *s)
+{
+    if (s->rc == 0 && s->a.words_at)
+        fuse(s);
+    if (s->rc == 0 && s->a.rerank_at && atomic_load(&s->cancel))
+        s->rc = err_set(&s->err, ERR_CANCELLED, "the search was cancelled");
+    if (s->rc == 0 && s->a.rerank_at && found(s)->count && rerank(s))
+        return false;
     if (s->rc < 0)
         call_err(s->call, &s->err);
-    else if (s->a.words_at)
-        reply_hybrid(s);
     else
-        vsearch_reply(s->call->reply, &s->a, s->index, &s->r);
+        vsearch_reply(s->call->reply, &s->a, s->index, found(s));
+    return true;
 }
 
 static void job_run(struct job *j)
@@ -189,7 +260,8 @@ static void job_done(struct job *j)
         job_submit(pool, &s->job);
         return;
     }
-    finish(s);
+    if (!finish(s))
+        return;
     call_resume(s->call);
     search_free(s);
 }
@@ -200,13 +272,15 @@ static void on_cancel(struct call *c, void *arg)
     atomic_store(&s->cancel, true);
     if (s->embed)
         embed_text_cancel(s->embed);
+    else if (s->rerank)
+        vrerank_cancel(s->rerank);
     else
         job_cancel(&s->job);
 }
 
 static bool may_wait(const struct search *s)
 {
-    return !(s->call->flags & CALL_ATOMIC) && !s->a.no_thread;
+    return !(s->call->flags & CALL_ATOMIC) && (!s->a.no_thread || s->a.rerank_at);
 }
 
 static void park(struct search *s)
@@ -285,12 +359,14 @@ static void with_text(struct search *s)
 static void start(struct search *s, uint32_t dim)
 {
     s->q = search_args_query(&s->a, s->x, dim, &s->cancel);
+    s->q.k = wanted(s);
+    s->q.with_attr |= s->a.rerank_at > 0;
     if (!s->a.words_at) {
         launch(s);
         return;
     }
     struct slice words = call_arg(s->call, s->a.words_at);
-    uint64_t k = (uint64_t)s->a.count * 4;
+    uint64_t k = (uint64_t)wanted(s) * 4;
     s->query = slice_of(mem_dup(words.p, words.len), words.len);
     s->q.k = k < CANDIDATES ? CANDIDATES : k < VEC_MAX_K ? (uint32_t)k : VEC_MAX_K;
     s->q.with_attr = false;
@@ -373,6 +449,23 @@ static bool take_query(struct call *c, struct search *s, const struct vset *set,
     return false;
 }
 
+/* False: replied. */
+static bool may_rerank(struct call *c, struct search *s, const struct vset *set)
+{
+    if (!s->a.rerank_at)
+        return true;
+    struct slice by = s->a.by_at ? call_arg(c, s->a.by_at) : slice_str(vset_text_attr(set));
+    s->text_attr = mem_dup(by.p, by.len);
+    if (c->flags & CALL_ATOMIC)
+        reply_errorf(c->reply, "STATE RERANK calls a model and cannot run inside MULTI or a script");
+    else if (!rerank_query(s).p)
+        reply_errorf(c->reply, "INVALID RERANK compares texts with words: search by TEXT or with HYBRID, or add QUERY "
+                               "words behind the model");
+    else
+        return true;
+    return false;
+}
+
 /* The order in which mistakes are told is Redis's: the key, the vector, the options. */
 static void search(struct call *c, bool ours)
 {
@@ -397,7 +490,7 @@ static void search(struct call *c, bool ours)
     s->index = vec_ref(set->index);
     s->projection = projection_ref(set->projection);
     if ((!a.v.text.p && !take_query(c, s, set, &dim)) ||
-        !search_options_parse(c, options, ours, vec_metric(s->index), &s->a))
+        !search_options_parse(c, options, ours, vec_metric(s->index), &s->a) || !may_rerank(c, s, set))
         search_free(s);
     else if (a.v.text.p)
         search_text(s, set);
@@ -473,7 +566,7 @@ static const struct cmd rows[] = {
      KEY1,
      .syntax =
          "key (ELE element|FP32 vector|VALUES num vector...|TEXT text|(BATCH queries:int FP32 vectors))" SYNTAX_SEARCH
-         " [RADIUS radius] [WITHVECTORS] [HYBRID words [WEIGHT weight]]",
+         " [RADIUS radius] [WITHVECTORS] [HYBRID words [WEIGHT weight]] [RERANK model [BY attribute] [QUERY words]]",
      .summary = "VSIM with more ways to ask.",
      .since = "1.0.0",
      .complexity = "O(log N) where N is the elements"},

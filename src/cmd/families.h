@@ -39,6 +39,7 @@ extern const struct cmd_family vector_optimize_family;
 extern const struct cmd_family session_family;
 extern const struct cmd_family llm_family;
 extern const struct cmd_family llm_account_family;
+extern const struct cmd_family llm_media_family;
 extern const struct cmd_family flow_family;
 
 #endif

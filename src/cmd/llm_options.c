@@ -316,3 +316,66 @@ void llm_options_release(struct llm_options *o)
 {
     buf_release(&o->choice);
 }
+
+/* ---- the tail of a list of texts ---- */
+
+static bool tail_flag(struct slice o, struct llm_tail *t)
+{
+    if ((t->takes & LLM_TAIL_SCORES) && slice_is(o, "withscores"))
+        return t->scores = true;
+    if ((t->takes & LLM_TAIL_META) && slice_is(o, "withmeta"))
+        return t->meta = true;
+    return false;
+}
+
+/* 1: taken, 0: these two are no option, -1: replied. */
+static int tail_pair(struct call *c, struct slice o, struct slice v, struct llm_tail *t, struct llm_caller *caller)
+{
+    int64_t n = 0;
+    bool ok;
+    if (slice_is(o, "timeout")) {
+        ok = llm_timeout_parse(c, v, caller);
+    } else if (slice_is(o, "priority")) {
+        ok = llm_priority_parse(c, v, caller);
+    } else if ((t->takes & LLM_TAIL_DIM) && slice_is(o, "dim")) {
+        ok = integer(c, v, "DIM", 1, 1 << 16, &n);
+        t->dim = (int)n;
+    } else if ((t->takes & LLM_TAIL_FORMAT) && slice_is(o, "format")) {
+        t->fp32 = slice_is(v, "fp32");
+        ok = t->fp32 || slice_is(v, "values");
+        if (!ok)
+            reply_errorf(c->reply, "INVALID FORMAT takes FP32 or VALUES");
+    } else {
+        return 0;
+    }
+    return ok ? 1 : -1;
+}
+
+bool llm_tail_parse(struct call *c, int first, int *last, struct llm_tail *t, struct llm_caller *caller)
+{
+    for (;;) {
+        int rc;
+        if (*last > first && tail_flag(call_arg(c, *last - 1), t)) {
+            --*last;
+            continue;
+        }
+        if (*last - first < 2)
+            return true;
+        if ((rc = tail_pair(c, call_arg(c, *last - 2), call_arg(c, *last - 1), t, caller)) <= 0)
+            return rc == 0;
+        *last -= 2;
+    }
+}
+
+bool llm_count_parse(struct call *c, struct slice v, int max, int *to)
+{
+    int64_t n = 0;
+    bool ok = integer(c, v, "COUNT", 1, max, &n);
+    *to = (int)n;
+    return ok;
+}
+
+bool llm_number_parse(struct call *c, struct slice v, const char *what, double min, double max, double *to)
+{
+    return number(c, v, what, min, max, to);
+}

@@ -33,6 +33,21 @@ bool llm_timeout_parse(struct call *c, struct slice v, struct llm_caller *to);
 bool llm_token_parse(struct call *c, struct slice v, struct slice *to);
 bool llm_priority_parse(struct call *c, struct slice v, struct llm_caller *to);
 
+bool llm_count_parse(struct call *c, struct slice v, int max, int *to);
+bool llm_number_parse(struct call *c, struct slice v, const char *what, double min, double max, double *to);
+
+/* Options behind a list of texts, read from its end backwards: TIMEOUT and PRIORITY always, the others where `takes`
+ * says so. A list whose last text looks like an option has to be given with an option behind it. */
+enum llm_tail_takes { LLM_TAIL_META = 1, LLM_TAIL_SCORES = 2, LLM_TAIL_FORMAT = 4, LLM_TAIL_DIM = 8 };
+struct llm_tail {
+    unsigned takes;
+    bool meta, scores;
+    bool fp32; /* FORMAT */
+    int dim;
+};
+/* argv[first..*last): *last moves to where the options begin. False: the error is replied. */
+bool llm_tail_parse(struct call *c, int first, int *last, struct llm_tail *t, struct llm_caller *caller);
+
 #define LLM_OPTIONS_SYNTAX                                                                                             \
     "[MODEL name] [SYSTEM prompt] [TEMPERATURE temperature] [TOP-P float] [MAX-TOKENS count] [STOP text]... [SEED n] " \
     "[JSON [schema]] [IMAGE image]... [TOOLS json] [TOOL-CHOICE choice] [EFFORT effort] [USER end-user] "              \

@@ -53,6 +53,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &vector_optimize_family,
     &llm_family,
     &llm_account_family,
+    &llm_media_family,
     &session_family,
     &flow_family,
 };
@@ -68,8 +69,8 @@ static struct dict table;
 static struct cmd_entry **by_id;
 static int ids;
 
-/* The same entries for the dispatcher, which looks one up for each command: a table that is nearly empty; a place taken by
- * another name sends one to the next. A name's first and last eight bytes, with the bit set that tells small letters
+/* The same entries for the dispatcher, which looks one up for each command: a table that is nearly empty; a place taken
+ * by another name sends one to the next. A name's first and last eight bytes, with the bit set that tells small letters
  * from capital ones, are its key; of a name of letters alone, up to sixteen, they say everything. */
 #define SLOTS 4096
 static struct slot {

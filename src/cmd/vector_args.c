@@ -151,6 +151,21 @@ static bool weight_option(struct call *c, int *i, struct search_args *a)
     return false;
 }
 
+/* RERANK model [BY attribute] [QUERY words] */
+static bool rerank_option(struct call *c, int *i, struct search_args *a)
+{
+    a->rerank_at = ++*i;
+    while (*i + 2 < c->argc) {
+        int *to = slice_is(call_arg(c, *i + 1), "by")      ? &a->by_at
+                  : slice_is(call_arg(c, *i + 1), "query") ? &a->query_at
+                                                           : NULL;
+        if (!to)
+            break;
+        *to = *i += 2;
+    }
+    return true;
+}
+
 /* FILTER-EF bounds what a filtered search may cost; 0, as Redis's manual has it, as much as is needed. */
 static bool filter_ef_option(struct call *c, int *i, struct search_args *a)
 {
@@ -181,6 +196,8 @@ static int valued_option(struct call *c, int *i, bool vsearch, enum vec_metric m
         ok = epsilon_option(c, i, metric, a);
     else if (vsearch && slice_is(o, "hybrid"))
         ok = (a->words_at = ++*i) > 0;
+    else if (vsearch && slice_is(o, "rerank"))
+        ok = rerank_option(c, i, a);
     else if (vsearch && slice_is(o, "weight"))
         ok = weight_option(c, i, a);
     else if (vsearch && slice_is(o, "radius"))
@@ -246,8 +263,8 @@ bool search_batch_parse(struct call *c, enum vec_metric metric, struct search_ar
     *n = (uint32_t)queries;
     *blob = call_arg(c, 5);
     bool ok = search_options_parse(c, 6, true, metric, a);
-    if (ok && a->words_at) {
-        reply_errorf(c->reply, "INVALID HYBRID goes with one query, not with BATCH");
+    if (ok && (a->words_at || a->rerank_at)) {
+        reply_errorf(c->reply, "INVALID %s goes with one query, not with BATCH", a->words_at ? "HYBRID" : "RERANK");
         ok = false;
     }
     if (!ok)

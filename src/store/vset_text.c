@@ -6,17 +6,34 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define MOST_WAITING (64 << 20) /* bytes of changes that nobody has searched since */
 #define AT_A_TIME    32         /* elements between two looks at the clock */
+
+const char *vset_text_attr(const struct vset *s)
+{
+    return s->text_attr ? s->text_attr : VSET_TEXT_ATTR;
+}
 
 /* The string under the set's text attribute, or an empty one. *root owns it. */
 static struct slice text_of(const struct vset *s, struct slice attr, cJSON **root)
 {
     *root = attr.len ? cJSON_ParseWithLength(attr.p, attr.len) : NULL;
-    const cJSON *o = cJSON_GetObjectItemCaseSensitive(*root, s->text_attr ? s->text_attr : VSET_TEXT_ATTR);
+    const cJSON *o = cJSON_GetObjectItemCaseSensitive(*root, vset_text_attr(s));
     const char *text = cJSON_GetStringValue(o);
     return text ? slice_str(text) : slice_of("", 0);
+}
+
+bool vset_text_of(struct slice attr, const char *name, size_t max, struct buf *to)
+{
+    cJSON *root = attr.len ? cJSON_ParseWithLength(attr.p, attr.len) : NULL;
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, name));
+    if (text)
+        buf_add(to, text, utf8_cut(slice_str(text), max));
+    bool any = text && *text;
+    cJSON_Delete(root);
+    return any;
 }
 
 static void put(struct vset *s, struct slice name, struct slice attr, bool fresh)

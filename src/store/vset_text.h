@@ -6,12 +6,17 @@
 #ifndef STORE_VSET_TEXT_H
 #define STORE_VSET_TEXT_H
 
+#include "base/buf.h"
 #include "store/vset.h"
 #include "text/text.h"
 
 /* Goes on making it until the monotonic time until_us (0: to the end). 1: it has every element; 0: call again;
  * negative: the set's language is unknown. */
 int vset_text_make(struct vset *s, int64_t until_us, struct err *err);
+/* The string under `name` in an element's attributes, at most `max` bytes of it, appended to `to`. False: there is
+ * none, or it is empty. */
+bool vset_text_of(struct slice attributes, const char *name, size_t max, struct buf *to);
+const char *vset_text_attr(const struct vset *s); /* the set's text attribute */
 /* An element was added, changed or removed. */
 void vset_text_changed(struct vset *s, struct slice name);
 void vset_text_drop(struct vset *s);

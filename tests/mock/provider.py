@@ -204,6 +204,22 @@ async def embeddings(r, how, body):
                         "usage": {"prompt_tokens": 3 * len(texts), "total_tokens": 3 * len(texts)}})
 
 
+async def rerank(r, how, body):
+    """The more words of the query a document has, the better it is."""
+    asked = set(body["query"].lower().split())
+    scores = [len(asked & set(d.lower().split())) / len(asked) for d in body["documents"]]
+    best = sorted(range(len(scores)), key=lambda i: -scores[i])[:body.get("top_n", len(scores))]
+    await r.whole(200, {"model": "mock-rank-1", "usage": {"total_tokens": 5},
+                        "results": [{"index": i, "relevance_score": scores[i]} for i in best]})
+
+
+def form(raw, kind):
+    """The parts of a multipart body: name to bytes."""
+    mark = b"--" + kind.split("boundary=")[1].strip('"').encode()
+    parts = [p.split(b"\r\n\r\n", 1) for p in raw.split(mark)[1:-1]]
+    return {head.split(b'name="')[1].split(b'"')[0].decode(): value[:-2] for head, value in parts}
+
+
 async def model_call(r, path, body, headers):
     model = body.get("model", "mock")
     how = r.how = parse(model)
@@ -225,6 +241,14 @@ async def model_call(r, path, body, headers):
         await r.whole(200, error(200, "an error that came with status 200"))
     elif path.endswith("/embeddings"):
         await embeddings(r, how, body)
+    elif path.endswith("/rerank"):
+        await rerank(r, how, body)
+    elif path.endswith("/speech"):
+        await r.whole(200, b"AUDIO:" + body["input"].encode(), "audio/mpeg")
+    elif path.endswith("/transcriptions"):
+        plain = body.get("response_format") in ("srt", "vtt", "text")
+        said = f"{len(body['file'])} bytes of {body.get('language', 'some language')}"
+        await r.whole(200, said.encode() if plain else {"text": said}, "text/plain" if plain else "application/json")
     elif body.get("stream"):
         await chat_stream(r, how, body)
     else:
@@ -270,8 +294,11 @@ async def serve_one(reader, writer):
         seen = {"method": method, "path": path, "headers": headers, "body": raw.decode("utf-8", "replace")}
         if len(requests) < 5000:
             requests.append(seen)
-        if path.endswith(("/chat/completions", "/embeddings")):
+        if path.endswith(("/chat/completions", "/embeddings", "/rerank", "/speech")):
             await model_call(r, path, json.loads(raw), headers)
+        elif path.endswith("/transcriptions"):
+            parts = form(raw, headers["content-type"])
+            await model_call(r, path, {k: v if k == "file" else v.decode() for k, v in parts.items()}, headers)
         elif path.startswith("/bytes/"):
             await r.whole(200, b"x" * int(path[7:]), "application/octet-stream")
         elif path.startswith("/redirect"):
