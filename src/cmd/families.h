@@ -40,6 +40,7 @@ extern const struct cmd_family session_family;
 extern const struct cmd_family llm_family;
 extern const struct cmd_family llm_account_family;
 extern const struct cmd_family llm_media_family;
+extern const struct cmd_family llm_compare_family;
 extern const struct cmd_family flow_family;
 
 #endif

@@ -289,7 +289,6 @@ static void start_joined(struct llm_turn *t, struct call *c, struct idem_entry *
     t->joined = true;
     follow(t, c, stream, async);
     idem_join(entry, &t->join, &events, t);
-    idem_catch_up(entry, &t->join);
 }
 
 static void replay(struct llm_turn *t, struct call *c, const struct idem_entry *entry, bool stream, bool async)

@@ -54,6 +54,7 @@ static const struct cmd_family *const families[] = { /* one a line: rooms add th
     &llm_family,
     &llm_account_family,
     &llm_media_family,
+    &llm_compare_family,
     &session_family,
     &flow_family,
 };

@@ -338,6 +338,8 @@ static void on_end(void *arg, const struct http_end *e)
         status_error(a, e->status, body);
     else if (read_reply(a, body, e->head, &a->err) < 0)
         bad_reply(a);
+    if (a->err.code)
+        echo_hide(&a->echo, a->err.msg);
     finish(a);
 }
 
@@ -365,6 +367,7 @@ static int start_remote(struct attempt *a, struct http_client *http, struct slic
     const char *headers[HEADERS_MAX + 3] = {buf_cstr(&type), accept};
     wipe_headers(a);
     a->provider->headers(a->provider, &a->headers, key);
+    a->echo = echo_of(key);
     split_headers(a, headers + 2);
     struct http_request q = {
         .method = "POST",

@@ -9,6 +9,7 @@
 
 #include "io/job.h"
 #include "llm/copy.h"
+#include "llm/echo.h"
 #include "llm/provider.h"
 #include "net/http_client.h"
 
@@ -26,6 +27,8 @@ struct attempt {
     int count;            /* texts or documents in this transfer */
     struct buf url, body; /* kept: a retry sends them again */
     struct buf content_type, notes, headers;
+
+    struct echo echo; /* of the key */
 
     /* under way */
     struct http_call *http;

@@ -97,6 +97,23 @@ def test_a_key_is_in_no_file_and_no_output(fresh, mock):
     assert stat.S_IMODE(os.stat(file).st_mode) == 0o600 and re.fullmatch(r"[0-9a-f]{64}\n", file.read_text())
 
 
+def test_a_vendor_that_repeats_the_key(fresh, mock):
+    s = fresh("--appendonly", "yes")
+    r = s.client(decode_responses=False)
+    for i, how in enumerate(("status=400", "status=500", "error200")):
+        raw(r, "LLM.MODEL", "SET", f"m{i}", "PROVIDER", "openai", "URL", mock.url, "ID", f"echokey,{how}", "RETRIES", "0",
+            "KEY", KEY)
+        for more in ([], ["STREAM"], ["WITHMETA"]):
+            said = error(r, "LLM.ASK", "x", "MODEL", f"m{i}", *more)
+            assert "no such key" in said and "***" in said and KEY[:14] not in said
+        id = raw(r, "LLM.ASK", "x", "MODEL", f"m{i}", "ASYNC")
+        while raw(r, "LLM.CALLS"):
+            time.sleep(0.005)
+        assert KEY[:14].encode() not in r.xrevrange(b"call:" + id, count=1)[0][1][b"error"]
+    s.stop()
+    assert grep(s.dir, KEY[:14]) == []
+
+
 def test_nothing_is_made_where_nothing_is_kept(fresh):
     s = fresh()
     r = s.client()

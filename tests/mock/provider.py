@@ -17,7 +17,7 @@ What it does is told by the model's name, "mock" or a list "key=value,key,..." s
     dims=N        length of embeddings                  short       one embedding fewer than asked for
     huge=N        an answer of N bytes                  retryafter=S header Retry-After
     badkey=K      401 for requests with that key
-    think=N       reasoning_content of N words first
+    think=N       reasoning_content of N words first    echokey     errors repeat the key that was sent
 
 Control: GET /control/requests (what it was sent), GET /control/stats, POST /control/reset, POST /control/default with a
 list as body (for models that say nothing). Any other path echoes the request as JSON; /bytes/N answers with N bytes.
@@ -233,12 +233,13 @@ async def model_call(r, path, body, headers):
         status = 500
     if "badkey" in how and headers.get("authorization") == "Bearer " + how["badkey"]:
         status = 401
+    said = f"no such key: {headers.get('authorization')}" if "echokey" in how else None
     if status:
-        await r.whole(status, error(status))
+        await r.whole(status, error(status, said))
     elif "garbage" in how:
         await r.whole(200, b"<html>this is no JSON</html>", "text/html")
     elif "error200" in how:
-        await r.whole(200, error(200, "an error that came with status 200"))
+        await r.whole(200, error(200, said or "an error that came with status 200"))
     elif path.endswith("/embeddings"):
         await embeddings(r, how, body)
     elif path.endswith("/rerank"):
