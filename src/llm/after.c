@@ -152,7 +152,7 @@ static void estimate(struct llm_call *c)
     if (a->tokens_in < 0 || (a->tokens_out < 0 && c->asked.kind == MODEL_CHAT))
         a->estimated = true;
     if (a->tokens_in < 0)
-        a->tokens_in = c->tokens_in;
+        a->tokens_in = decide_tokens(c);
     if (a->tokens_out < 0)
         a->tokens_out = tokens_estimate(buf_slice(&a->text)) + tokens_estimate(buf_slice(&a->tool_calls));
 }

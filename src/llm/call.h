@@ -107,6 +107,7 @@ void decide_boot(void);
  */
 int decide_go(struct llm_call *c, struct err *err);
 void decide_go_or_end(struct llm_call *c); /* the same, and the end when that fails */
+int64_t decide_tokens(const struct llm_call *c); /* the estimate of what goes into the present attempt */
 void decide_settle(struct llm_call *c, enum account_end end);
 void decide_set_timer(struct llm_call *c, int64_t ms);
 void decide_timer(void *call);

@@ -139,6 +139,12 @@ static int write_it(struct llm_call *c, const struct model *m, int at, struct er
     return rc;
 }
 
+int64_t decide_tokens(const struct llm_call *c)
+{
+    int texts = c->asked.kind == MODEL_EMBED ? c->asked.embed->ntexts : 0;
+    return texts > 0 ? c->tokens_in * c->attempt.count / texts : c->tokens_in;
+}
+
 static int reserve(struct llm_call *c, const struct model *m, struct refusal *no)
 {
     if (c->tokens_in < 0)
@@ -146,8 +152,7 @@ static int reserve(struct llm_call *c, const struct model *m, struct refusal *no
     struct account_claim claim = {
         .model = m,
         .owner = c->who->owner,
-        .tokens_in =
-            c->asked.kind == MODEL_EMBED ? c->tokens_in * c->attempt.count / c->asked.embed->ntexts : c->tokens_in,
+        .tokens_in = decide_tokens(c),
         .tokens_out = c->asked.kind == MODEL_CHAT ? c->asked.chat->max_tokens : 1,
         .again = c->attempts > 0,
     };

@@ -72,6 +72,7 @@ const struct llm_provider provider_qwen = {
     ROW("qwen", "https://dashscope.aliyuncs.com/compatible-mode/v1", "Qwen on Alibaba's DashScope", &qwen),
     CHAT("/chat/completions"),
     EMBED("/embeddings"),
+    .embed_batch = 10,
     RERANK("@/compatible-api/v1/reranks"),
 };
 
@@ -285,6 +286,7 @@ const struct llm_provider provider_tei = {
     ROW("tei", NULL, "text-embeddings-inference; the URL is the server's root", &tei),
     .headers = openai_headers,
     EMBED("/v1/embeddings"),
+    .embed_batch = 32, /* its max_client_batch_size, unless started with another */
     .rerank_path = "/rerank",
     .rerank_body = rerank_tei_body,
     .rerank_whole = rerank_whole,
@@ -313,6 +315,7 @@ const struct llm_provider provider_cohere = {
         &cohere),
     CHAT("/compatibility/v1/chat/completions"),
     .embed_path = "/v2/embed",
+    .embed_batch = 96,
     .embed_body = cohere_embed_body,
     .embed_whole = cohere_embed_whole,
     RERANK("/v2/rerank"),

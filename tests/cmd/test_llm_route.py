@@ -188,6 +188,17 @@ def test_a_deadline_in_the_queue(server, r, model):
     c.close()
 
 
+def test_embeddings_above_a_vendors_batch(r, mock):
+    raw(r, "LLM.MODEL", "SET", "tei", "PROVIDER", "tei", "URL", mock.url, "ID", "dims=2", "KIND", "EMBED")
+    mock.control("reset", "")
+    texts = ["x" * (i + 1) for i in range(70)]
+    got = raw(r, "LLM.EMBED", "MODEL", "tei", *texts)
+    assert [int(float(v[1])) for v in got] == [len(t) for t in texts]
+    sent = [json.loads(x["body"]) for x in mock.requests()]
+    assert [len(x["input"]) for x in sent] == [32, 32, 6]
+    raw(r, "LLM.MODEL", "DEL", "tei")
+
+
 def test_what_info_says(r, model):
     model("i", "words=1")
     raw(r, "LLM.ASK", "hello", "MODEL", "i")
