@@ -1,4 +1,4 @@
-/* /v1/chat/completions: whole answers and streams, with or without a session.
+/* /v1/chat/completions and /v1/messages: whole answers and streams, with or without a session.
  *
  * A stream's head is sent with its first piece, so that what fails before it has the status of its error, and clients
  * may try again. What fails later is an error event. A client that names a session (header x-skald-session, or
@@ -360,8 +360,14 @@ static void completions(struct httpd_req *r)
     chat(r, &chat_openai);
 }
 
+static void messages(struct httpd_req *r)
+{
+    chat(r, &chat_anthropic);
+}
+
 static const struct api_route rows[] = {
     {"POST", "/v1/chat/completions", completions},
+    {"POST", "/v1/messages", messages},
 };
 
 const struct api_family api_chat = API_FAMILY(rows);

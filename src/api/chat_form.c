@@ -34,3 +34,38 @@ const struct chat_form chat_openai = {
     .end = openai_end,
     .release = openai_release,
 };
+
+static void anthropic_begin(union chat_out *o, const struct wire_head *h, bool include_usage, int64_t tokens_in,
+                            wire_emit_fn *emit, void *arg)
+{
+    wire_anthropic_stream_init(&o->anthropic, h, tokens_in, emit, arg);
+}
+
+static void anthropic_delta(union chat_out *o, const struct llm_delta *d)
+{
+    wire_anthropic_stream_delta(&o->anthropic, d);
+}
+
+static void anthropic_end(union chat_out *o, const struct llm_reply *r)
+{
+    wire_anthropic_stream_end(&o->anthropic, r);
+}
+
+static void anthropic_release(union chat_out *o)
+{
+    wire_anthropic_stream_release(&o->anthropic);
+}
+
+const struct chat_form chat_anthropic = {
+    .path = "/v1/messages",
+    .metric = "messages",
+    .prefix = "msg_",
+    .errors = DOOR_ANTHROPIC,
+    .error_event = {"error", 5},
+    .parse = wire_anthropic_chat_tree,
+    .reply = wire_anthropic_reply,
+    .begin = anthropic_begin,
+    .delta = anthropic_delta,
+    .end = anthropic_end,
+    .release = anthropic_release,
+};

@@ -1,12 +1,14 @@
-/* The forms that a chat's answer can have, as rows of functions. Thread: loop. */
+/* The forms that a chat's answer can have, OpenAI's and Anthropic's, as two rows of functions. Thread: loop. */
 #ifndef API_CHAT_FORM_H
 #define API_CHAT_FORM_H
 
 #include "api/door.h"
+#include "llm/wire_anthropic.h"
 #include "llm/wire_openai.h"
 
 union chat_out { /* a stream being written */
     struct wire_openai_stream openai;
+    struct wire_anthropic_stream anthropic;
 };
 
 struct chat_form {
@@ -22,7 +24,7 @@ struct chat_form {
     void (*end)(union chat_out *o, const struct llm_reply *r);
     void (*release)(union chat_out *o);
 };
-extern const struct chat_form chat_openai;
+extern const struct chat_form chat_openai, chat_anthropic;
 #define CHAT_ID_MAX (sizeof "chatcmpl-" + ID_LEN)
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "llm/account.h"
 #include "llm/money.h"
+#include "llm/wire_anthropic.h"
 #include "llm/wire_openai.h"
 
 #define TIMEOUT_MAX_MS 86400000
@@ -34,6 +35,8 @@ static void retry_headers(struct door *d, int status, const struct llm_facts *fa
 
 int door_error_json(struct door *d, const struct err *err, enum llm_class failure, const char *param, struct buf *to)
 {
+    if (d->form == DOOR_ANTHROPIC)
+        return wire_anthropic_error(err, failure, slice_str(d->id), to);
     return wire_openai_error(err, failure, param, to);
 }
 

@@ -1,4 +1,4 @@
-"""The HTTP door's other routes: rerank, speech, transcriptions; a reader that does not read."""
+"""The HTTP door's other routes: rerank, speech, transcriptions, Anthropic's messages; a reader that does not read."""
 
 import http.client
 import http.server
@@ -107,6 +107,37 @@ def test_transcriptions(door):
                 form(model="hear", file="x", stream="true")):
         assert door.ask("POST", "/v1/audio/transcriptions", bad, **kind)[0] == 400
     assert door.ask("POST", "/v1/audio/transcriptions", "{}", content_type="application/json")[0] == 400
+
+
+def message(model, **more):
+    return {"model": model, "max_tokens": 50, "system": "be brief", "messages": [{"role": "user", "content": "hi"}], **more}
+
+
+def test_messages(door):
+    status, head, data = door.ask("POST", "/v1/messages", message("chat"), x_api_key="any")
+    got = json.loads(data)
+    assert status == 200 and got["type"] == "message" and got["role"] == "assistant"
+    assert got["content"][0] == {"type": "text", "text": "word0 word1 word2"} and got["stop_reason"] == "end_turn"
+    assert got["id"].startswith("msg_") and head["request-id"] == head["x-request-id"]
+    status, head, data = door.ask("POST", "/v1/messages", message("chat", stream=True))
+    got = events(data)
+    kinds = [kind for kind, _ in got]
+    assert kinds[0] == "message_start" and kinds[-2:] == ["message_delta", "message_stop"] and "[DONE]" not in str(got)
+    assert all(e["type"] == kind for kind, e in got)
+    assert "".join(e["delta"]["text"] for kind, e in got if kind == "content_block_delta") == "word0 word1 word2"
+    assert got[0][1]["message"]["usage"]["input_tokens"] > 0
+    status, _, data = door.ask("POST", "/v1/messages", message("tool"))
+    assert json.loads(data)["content"][-1]["type"] == "tool_use" and json.loads(data)["stop_reason"] == "tool_use"
+
+
+def test_messages_errors(door):
+    for model, want, kind in (("none", 404, "not_found_error"), ("bad", 400, "invalid_request_error")):
+        status, head, data = door.ask("POST", "/v1/messages", message(model))
+        got = json.loads(data)
+        assert (status, got["type"], got["error"]["type"]) == (want, "error", kind)
+        assert got["request_id"] == head["request-id"]
+    status, _, data = door.ask("POST", "/v1/messages", {"model": "chat"})
+    assert status == 400 and json.loads(data)["error"]["type"] == "invalid_request_error"
 
 
 def test_slow_reader(door):
