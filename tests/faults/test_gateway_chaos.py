@@ -1,7 +1,7 @@
 """Thousands of calls through a vendor to whom everything happens, by clients of whom many vanish: every call ends once,
 answers are whole and their own, sessions have no torn turn, counts are exact, and nothing is left over.
 
-CHAOS_CALLS says how many calls a test makes (default 1,500)."""
+CHAOS_CALLS says how many calls a test makes (default 2,000)."""
 
 import asyncio
 import functools
@@ -19,7 +19,8 @@ from mock import Mock
 from resp import Conn
 from skald import SLOW, free_port
 
-CALLS = int(os.environ.get("CHAOS_CALLS", 300 if SLOW else 1500))
+pytestmark = pytest.mark.threads
+CALLS = int(os.environ.get("CHAOS_CALLS", 300 if SLOW else 2000))
 LANES = 150
 RETRIES = 2
 CLASSES = {"UPSTREAM", "QUOTA"}
