@@ -55,7 +55,7 @@ tsan_tests() {
     programs=$(make -s VARIANT=tsan list-unit | tr ' ' '\n' | grep -E '/((io|net|llm|script|persist|flow|text)/|vec/test_threads)')
     # shellcheck disable=SC2086
     utils/units.py $programs || rc=1
-    SKALD_BIN=$PWD/build/tsan/skald py "${side_by_side[@]}" tests/cmd -m threads || rc=1
+    SKALD_BIN=$PWD/build/tsan/skald py "${side_by_side[@]}" tests/cmd tests/faults -m threads || rc=1
     return $rc
 }
 
