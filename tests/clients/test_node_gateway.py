@@ -10,7 +10,7 @@ from skald import Server, free_port
 from test_node import NODE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-JOBS = ["openai", "ai_sdk", "langchain"]
+JOBS = ["openai", "ai_sdk", "langchain", "anthropic"]
 
 
 @pytest.fixture(scope="module")
