@@ -245,9 +245,9 @@ def test_http_door(fresh):
     names = set()
     for line in text.splitlines():
         if line.startswith("# "):
-            assert re.fullmatch(r"# (HELP \w+ \S.*|TYPE \w+ (gauge|counter))", line), line
+            assert re.fullmatch(r"# (HELP \w+ \S.*|TYPE \w+ (gauge|counter|histogram))", line), line
             continue
-        name, value = line.split(" ")
+        name, value = line.rsplit(" ", 1)
         assert name not in names, f"{name} is there twice"
         names.add(name)
         float(value)

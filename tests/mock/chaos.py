@@ -75,9 +75,9 @@ async def whole(r, entry, text, usage):
         r.hang_up(fault == "halfreset")
     if fault == "slow":
         for i in range(0, len(body), 40):
+            await asyncio.sleep(0.01)  # before, so that the last bytes and the ledger's "whole" are of one step
             r.w.write(body[i:i + 40])
             await r.w.drain()
-            await asyncio.sleep(0.01)
     else:
         r.w.write(body)
     await r.w.drain()
