@@ -71,7 +71,7 @@ struct worker {
     struct list inbox;
     bool stop;
     struct list calls; /* worker only: in the multi handle */
-    bool *watched;     /* worker only: by descriptor, whether it is in epoll for us */
+    char *watched;     /* worker only: enum watched by descriptor */
     int watched_n;
     _Atomic uint64_t connections;
 };
@@ -209,12 +209,17 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
-static bool is_watched(const struct worker *w, curl_socket_t s)
+/* libcurl may take a socket out of its set only after it has closed it, when the number can already be another
+ * thread's. So a late word about a socket touches no descriptor: it is UNWANTED from then on, and leaves epoll when it
+ * is closed or when something happens on it, both of which only a socket of ours can. */
+enum watched { UNKNOWN, WANTED, UNWANTED };
+
+static enum watched watched(const struct worker *w, curl_socket_t s)
 {
-    return s < w->watched_n && w->watched[s];
+    return s < w->watched_n ? (enum watched)w->watched[s] : UNKNOWN;
 }
 
-static void set_watched(struct worker *w, curl_socket_t s, bool on)
+static void set_watched(struct worker *w, curl_socket_t s, enum watched how)
 {
     if (s >= w->watched_n) {
         int n = s + s / 2 + 64;
@@ -222,19 +227,17 @@ static void set_watched(struct worker *w, curl_socket_t s, bool on)
         memset(w->watched + w->watched_n, 0, (size_t)(n - w->watched_n) * sizeof *w->watched);
         w->watched_n = n;
     }
-    w->watched[s] = on;
+    w->watched[s] = (char)how;
 }
 
 static void unwatch(struct worker *w, curl_socket_t s)
 {
-    if (!is_watched(w, s))
+    if (watched(w, s) == UNKNOWN)
         return;
     epoll_ctl(w->epoll, EPOLL_CTL_DEL, s, NULL);
-    set_watched(w, s, false);
+    set_watched(w, s, UNKNOWN);
 }
 
-/* libcurl may take a socket out of its set only after it has closed it, when the number can already be another
- * thread's: what is closed leaves epoll here, and a late word about it finds nothing to do. */
 static int on_close(void *arg, curl_socket_t s)
 {
     unwatch(arg, s);
@@ -584,17 +587,18 @@ static int on_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *of_
     struct worker *w = arg;
     struct epoll_event ev = {.data.fd = s};
     if (what == CURL_POLL_REMOVE) {
-        unwatch(w, s);
+        if (watched(w, s) == WANTED)
+            set_watched(w, s, UNWANTED);
         return 0;
     }
     if (what & CURL_POLL_IN)
         ev.events |= EPOLLIN;
     if (what & CURL_POLL_OUT)
         ev.events |= EPOLLOUT;
-    bool known = is_watched(w, s);
+    bool known = watched(w, s) != UNKNOWN;
     if (epoll_ctl(w->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s, &ev) < 0 && errno == (known ? ENOENT : EEXIST))
         epoll_ctl(w->epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s, &ev);
-    set_watched(w, s, true);
+    set_watched(w, s, WANTED);
     return 0;
 }
 
@@ -620,6 +624,10 @@ static void act(struct worker *w, const struct epoll_event *ev)
         if (read(w->wake, &count, sizeof count) < 0) {
             /* nothing to read: somebody was faster, and the inbox is looked at anyway */
         }
+        return;
+    }
+    if (watched(w, ev->data.fd) != WANTED) {
+        unwatch(w, ev->data.fd);
         return;
     }
     if (ev->events & EPOLLIN)
