@@ -92,13 +92,13 @@ static void say_broken(struct client *c)
 /* names: an array of keys as RESP; empty: all keys. */
 static void say(struct client *c, struct slice names)
 {
-    struct client *to = c;
-    if (c->tracking->redirect && !(to = client_by_id(c->tracking->redirect))) {
+    if (conn_closing(c->conn))
+        return;
+    struct client *to = c->tracking->redirect ? client_by_id(c->tracking->redirect) : c;
+    if (!to || conn_closing(to->conn)) { /* on its way out is gone: nothing reaches it any more */
         say_broken(c);
         return;
     }
-    if (conn_closing(to->conn))
-        return;
     struct reply r = {.out = push_out(to), .resp = to->reply.resp};
     if (r.resp > 2) {
         reply_push(&r, 2);
