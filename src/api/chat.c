@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "auth/user.h"
+#include "llm/deltas.h"
 #include "llm/idempotency.h"
 #include "llm/tokens.h"
 
@@ -118,30 +119,10 @@ static void on_delta(void *arg, const struct llm_delta *d)
     let_go(c);
 }
 
-/* A whole answer where pieces were asked for: as few of them as it can be. */
-static void give_whole(struct chat *c, const struct llm_reply *reply)
+static void give_piece(void *arg, const struct llm_delta *d)
 {
-    struct err err;
-    struct llm_delta reasoning = {.kind = LLM_DELTA_REASONING, .text = reply->reasoning};
-    struct llm_delta text = {.kind = LLM_DELTA_TEXT, .text = reply->text};
-    if (reply->reasoning.len)
-        c->form->delta(&c->out, &reasoning);
-    if (reply->text.len)
-        c->form->delta(&c->out, &text);
-    cJSON *calls = reply->tool_calls.len ? json_parse(reply->tool_calls, SIZE_MAX, "tool calls", &err) : NULL;
-    const cJSON *call;
-    int n = 0;
-    cJSON_ArrayForEach(call, calls)
-    {
-        const cJSON *fn = cJSON_GetObjectItemCaseSensitive(call, "function");
-        struct llm_delta d = {.kind = LLM_DELTA_TOOL,
-                              .text = slice_str(json_str(fn, "arguments", "")),
-                              .tool = n++,
-                              .tool_id = slice_str(json_str(call, "id", "")),
-                              .tool_name = slice_str(json_str(fn, "name", ""))};
-        c->form->delta(&c->out, &d);
-    }
-    cJSON_Delete(calls);
+    struct chat *c = arg;
+    c->form->delta(&c->out, d);
 }
 
 static void end_stream(struct chat *c, const struct llm_reply *reply, const struct err *failed)
@@ -158,7 +139,7 @@ static void end_stream(struct chat *c, const struct llm_reply *reply, const stru
         buf_release(&error);
     } else {
         if (!c->pieces)
-            give_whole(c, reply);
+            llm_deltas_of(reply, give_piece, c);
         c->form->end(&c->out, reply);
         httpd_stream_add(c->d.r, c->form->last);
     }
