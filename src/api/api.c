@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/beat.h"
 #include "api/families.h"
 #include "api/tally.h"
 #include "base/buf.h"
@@ -161,15 +162,17 @@ int api_open(struct loop *l, struct err *err)
                                   .connections = (unsigned)connections,
                                   .idle_s = (unsigned)idle_s};
     int rc = *tls_cert ? open_with(l, &config, err) : httpd_open(&door, l, &config, api_handle, NULL, err);
-    if (rc == 0)
-        log_notice("HTTP%s is served on %s port %d", *tls_cert ? "S" : "", *bind_addr ? bind_addr : "*",
-                   httpd_port(door));
-    return rc;
+    if (rc < 0)
+        return rc;
+    beat_open(l);
+    log_notice("HTTP%s is served on %s port %d", *tls_cert ? "S" : "", *bind_addr ? bind_addr : "*", httpd_port(door));
+    return 0;
 }
 
 void api_close(void)
 {
     httpd_close(door);
+    beat_close();
     door = NULL;
 }
 
@@ -287,5 +290,6 @@ void api_register_settings(void)
 {
     SETTING_REGISTER(settings);
     tally_settings();
+    beat_settings();
     INFO_REGISTER(figures);
 }

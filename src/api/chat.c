@@ -1,11 +1,14 @@
 /* /v1/chat/completions and /v1/messages: whole answers and streams, with or without a session.
  *
- * A stream's head is sent with its first piece, so that what fails before it has the status of its error, and clients
- * may try again. What fails later is an error event. A client that names a session (header x-skald-session, or
- * "session" in the body's metadata) sends only what is new; the rest is here. */
+ * A stream's head is sent with its first piece, so that it can say who answers, and what fails before it has the status
+ * of its error, and clients may try again. What fails later is an error event. When the first piece takes longer than
+ * proxies wait (beat.h), the head goes without it and comments follow. A client that names a session (header
+ * x-skald-session, or "session" in the body's metadata) sends only what is new; the rest is here. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "api/beat.h"
 #include "api/chat_form.h"
 #include "api/tally.h"
 #include "base/clock.h"
@@ -20,16 +23,19 @@ struct chat {
     struct door d;
     const struct chat_form *form;
     struct gateway_turn *turn; /* NULL: no session */
-    struct slice model;        /* as it was asked for, a copy */
+    struct slice model;        /* as it was asked for, or the one that answers; a copy */
     int64_t created;
     char name[CHAT_ID_MAX]; /* what the answer is called */
     int64_t tokens_in;      /* an estimate, for a stream's start */
-    bool stream, begun, slow;
+    bool stream, slow;
+    bool begun;  /* its head has left */
+    bool opened; /* out is there */
     bool pieces; /* deltas have come: the reply has nothing new */
+    struct beat beat;
     bool include_usage;
     struct idem_entry *entry; /* ours to finish: the first of its idempotency key */
     struct idem_join join;    /* or the same is under way, and its pieces come here, too */
-    bool joined;
+    struct idem_entry *joined;
     bool held; /* the vendor is not read until the client has read */
     union chat_out out;
 };
@@ -41,7 +47,8 @@ static void name_it(struct chat *c)
 
 static void chat_free(struct chat *c)
 {
-    if (c->begun)
+    beat_stop(&c->beat);
+    if (c->opened)
         c->form->release(&c->out);
     door_end(&c->d);
     mem_free((char *)c->model.p);
@@ -77,19 +84,60 @@ static void on_drained(void *arg)
     c->held = false;
 }
 
-static void begin_stream(struct chat *c, const struct llm_facts *facts)
+/* facts NULL: nothing is known yet. */
+static void send_head(struct chat *c, const struct llm_facts *facts)
 {
-    struct wire_head head = head_of(c, facts);
     if (c->begun)
         return;
     c->begun = true;
     door_headers(&c->d, facts);
+    if (c->joined || (facts && facts->replayed))
+        httpd_add_header(c->d.r, "x-skald-replayed", "true");
     httpd_add_header(c->d.r, "Cache-Control", "no-cache");
     httpd_add_header(c->d.r, "X-Accel-Buffering", "no");
-    c->form->begin(&c->out, &head, c->include_usage, c->tokens_in, emit, c);
     tally_answer(c->d.metric, 200);
     httpd_stream_on_drained(c->d.r, on_drained, c);
     httpd_stream_begin(c->d.r, 200, "text/event-stream; charset=utf-8");
+}
+
+static void begin_stream(struct chat *c, const struct llm_facts *facts)
+{
+    send_head(c, facts);
+    if (c->opened)
+        return;
+    if (!c->model.len && facts->model.len)
+        c->model = slice_of(mem_dup(facts->model.p, facts->model.len), facts->model.len);
+    struct wire_head head = head_of(c, facts);
+    c->opened = true;
+    c->form->begin(&c->out, &head, c->include_usage, c->tokens_in, emit, c);
+}
+
+/* With the first piece. */
+static void begin_now(struct chat *c)
+{
+    struct llm_facts facts = {.cost = -1};
+    const struct llm_call *call = c->joined ? idem_call(c->joined) : c->d.llm;
+    if (c->opened)
+        return;
+    if (call)
+        llm_call_facts(call, &facts);
+    begin_stream(c, &facts);
+}
+
+static void on_quiet(struct beat *b)
+{
+    struct chat *c = (struct chat *)((char *)b - offsetof(struct chat, beat));
+    if (c->d.gone || c->slow)
+        return;
+    send_head(c, NULL);
+    if (httpd_stream_waiting(c->d.r) == 0)
+        httpd_stream_add(c->d.r, SLICE(": keep-alive\n\n"));
+}
+
+static void expect_pieces(struct chat *c)
+{
+    if (c->stream)
+        beat_start(&c->beat, on_quiet);
 }
 
 /* Nobody is left who listens: the call ends, unless others have joined it. */
@@ -106,7 +154,8 @@ static void on_delta(void *arg, const struct llm_delta *d)
         idem_delta(c->entry, d);
     if (c->d.gone || c->slow || !c->stream)
         return;
-    begin_stream(c, NULL);
+    begin_now(c);
+    beat_said(&c->beat);
     c->pieces = true;
     c->form->delta(&c->out, d);
     size_t waiting = httpd_stream_waiting(c->d.r);
@@ -157,11 +206,14 @@ static void reply_whole(struct chat *c, const struct llm_reply *reply)
 /* The last word to the client. */
 static void answer(struct chat *c, const struct llm_reply *reply, const struct err *failed)
 {
+    if (c->begun || (c->stream && !failed)) {
+        end_stream(c, reply, failed);
+        chat_free(c);
+        return;
+    }
     if (reply->facts.replayed || c->joined)
         httpd_add_header(c->d.r, "x-skald-replayed", "true");
-    if (c->begun || (c->stream && !failed))
-        end_stream(c, reply, failed);
-    else if (failed)
+    if (failed)
         door_fail(&c->d, failed, &reply->facts, NULL);
     else
         reply_whole(c, reply);
@@ -241,7 +293,10 @@ static bool start_fresh(struct chat *c, struct wire_chat *w, struct slice sessio
         idem_abandon(llm_idempotency(api_gate->llm()), c->entry, &err);
     if (!door_started(&c->d, call, &err))
         return false;
+    if (c->entry)
+        idem_runs(c->entry, call);
     name_it(c);
+    expect_pieces(c);
     return true;
 }
 
@@ -257,9 +312,10 @@ static bool replay(struct chat *c, const struct idem_entry *entry)
 
 static bool join(struct chat *c, struct idem_entry *entry)
 {
-    c->joined = true;
+    c->joined = entry;
     name_it(c);
     door_waits(&c->d);
+    expect_pieces(c);
     idem_join(entry, &c->join, &joined_events, c);
     return true;
 }

@@ -47,7 +47,8 @@ struct idem_entry {
     bool loose; /* in no table any more, only held: somebody is being told */
     int held;
     /* running */
-    struct list joined;    /* struct idem_join */
+    struct list joined; /* struct idem_join */
+    struct llm_call *call;
     struct gathered *come; /* so far, in order */
     int ncome;
     /* ended */
@@ -250,6 +251,16 @@ int idem_begin(struct idem *t, const struct idem_claim *c, int64_t now_ms, struc
 
 /* ---- while it runs ---- */
 
+void idem_runs(struct idem_entry *e, struct llm_call *call)
+{
+    e->call = call;
+}
+
+struct llm_call *idem_call(const struct idem_entry *e)
+{
+    return e->call;
+}
+
 static struct gathered *place_of(struct idem_entry *e, const struct llm_delta *d)
 {
     struct gathered *last = e->ncome ? &e->come[e->ncome - 1] : NULL;
@@ -442,6 +453,7 @@ static void tell_joined(struct idem_entry *e, struct list *joined, const struct 
 static void take_joined(struct list *to, struct idem_entry *e)
 {
     hold(e);
+    e->call = NULL;
     list_init(to);
     list_each_safe (node, &e->joined) {
         list_del(node);

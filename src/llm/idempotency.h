@@ -42,6 +42,9 @@ int idem_begin(struct idem *t, const struct idem_claim *c, int64_t now_ms, struc
 
 /* ---- FRESH ---- */
 
+/* The call that is made for it, until it is finished or abandoned: for those who join and ask about it. */
+struct llm_call;
+void idem_runs(struct idem_entry *e, struct llm_call *call);
 void idem_delta(struct idem_entry *e, const struct llm_delta *d);
 /* err NULL: the reply is whole. Everybody who joined gets the same end; the entry is not the caller's any more. */
 void idem_finish(struct idem *t, struct idem_entry *e, const struct llm_reply *reply, const struct err *err,
@@ -63,6 +66,7 @@ struct idem_join { /* embedded in who joins, zeroed before */
  * delta: the reply in done() has it all. A delta() may make its own join leave, not others. events is kept, not copied.
  */
 void idem_join(struct idem_entry *e, struct idem_join *j, const struct llm_chat_events *events, void *arg);
+struct llm_call *idem_call(const struct idem_entry *e); /* NULL: not told */
 void idem_leave(struct idem_join *j); /* neither delta nor done from now on; harmless when it has ended */
 
 /* ---- REPLAY ---- */

@@ -67,6 +67,11 @@ bool llm_hold(struct llm_call *c, bool on);
 const char *llm_call_id(const struct llm_call *c);              /* a UUIDv7 */
 struct llm_call *llm_call_find(struct llm *m, struct slice id); /* NULL when there is none */
 
+/* What is known of a call that goes on, as for a head that leaves with the first piece: who answers, after how many
+ * attempts, the times so far. Not yet known: what it costs (-1), its tokens. Borrowed until the call's next callback.
+ */
+void llm_call_facts(const struct llm_call *c, struct llm_facts *to);
+
 struct llm_call_info {
     const char *id, *model, *route; /* route: "" when none chose the model */
     const char *state;              /* queued (a limit), running, streaming, waiting (for a retry), cancelled */

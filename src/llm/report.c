@@ -46,6 +46,16 @@ static struct llm_facts facts_of(const struct llm_call *c, int64_t total)
     };
 }
 
+void llm_call_facts(const struct llm_call *c, struct llm_facts *to)
+{
+    int64_t now = clock_mono_us();
+    *to = facts_of(c, now - c->started_us);
+    if (c->attempt.running)
+        to->us_vendor += now - c->attempt.started_us;
+    to->tokens_in = to->tokens_out = to->tokens_cached = to->tokens_reasoning = 0;
+    to->cost = -1;
+}
+
 static void report_chat(struct llm_call *c, const struct llm_facts *facts, const struct err *err)
 {
     struct llm_answer *a = &c->attempt.answer;

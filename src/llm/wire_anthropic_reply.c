@@ -1,5 +1,6 @@
 /* Anthropic's answers, written: whole, as events, errors. */
 #include "base/json.h"
+#include "llm/money.h"
 #include "llm/wire_anthropic.h"
 
 enum { CLOSED, TEXT, THINKING, TOOL };
@@ -20,14 +21,20 @@ static const char *stop_reason(struct slice finish)
     return slice_eq(finish, SLICE("content_filter")) ? "refusal" : "end_turn";
 }
 
-/* input_tokens leaves out what came from the cache. */
+/* input_tokens leaves out what came from the cache. The cost is ours, exact, when it is known. */
 static void write_usage(const struct llm_facts *f, struct buf *to)
 {
     int64_t in = f->tokens_in > 0 ? f->tokens_in : 0, cached = f->tokens_cached < in ? f->tokens_cached : in;
     buf_addf(to,
              "{\"input_tokens\":%lld,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":%lld,"
-             "\"output_tokens\":%lld}",
+             "\"output_tokens\":%lld",
              (long long)(in - cached), (long long)cached, (long long)(f->tokens_out > 0 ? f->tokens_out : 0));
+    if (f->cost >= 0) {
+        char text[MONEY_TEXT];
+        buf_add_str(to, ",\"cost\":");
+        buf_add(to, text, money_text(text, f->cost));
+    }
+    buf_add_char(to, '}');
 }
 
 static void write_head(const struct wire_head *h, struct buf *to)
@@ -134,7 +141,7 @@ static void send(struct wire_anthropic_stream *s, const char *type)
 
 static void start(struct wire_anthropic_stream *s)
 {
-    struct llm_facts f = {.tokens_in = s->tokens_in};
+    struct llm_facts f = {.tokens_in = s->tokens_in, .cost = -1};
     if (s->started)
         return;
     s->started = true;

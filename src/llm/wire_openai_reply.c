@@ -3,6 +3,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "llm/money.h"
 #include "llm/wire_openai.h"
 
 static void member_text(struct buf *to, const char *name, struct slice v)
@@ -24,14 +25,26 @@ static void write_head(const struct wire_head *h, const char *object, struct buf
     member_text(to, "model", h->model);
 }
 
+/* What it cost, exact, when that is known. */
+static void write_cost(const struct llm_facts *f, struct buf *to)
+{
+    char text[MONEY_TEXT];
+    if (f->cost < 0)
+        return;
+    buf_add_str(to, ",\"cost\":");
+    buf_add(to, text, money_text(text, f->cost));
+}
+
 static void write_usage(const struct llm_facts *f, struct buf *to)
 {
     long long in = f->tokens_in > 0 ? f->tokens_in : 0, out = f->tokens_out > 0 ? f->tokens_out : 0;
     buf_addf(to, "{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,", in, out, in + out);
     buf_addf(to,
              "\"prompt_tokens_details\":{\"cached_tokens\":%lld},\"completion_tokens_details\":{\"reasoning_tokens\":"
-             "%lld}}",
+             "%lld}",
              (long long)f->tokens_cached, (long long)f->tokens_reasoning);
+    write_cost(f, to);
+    buf_add_char(to, '}');
 }
 
 static struct slice finish_of(const struct llm_reply *r)

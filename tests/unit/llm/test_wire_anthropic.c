@@ -145,10 +145,12 @@ static struct llm_reply reply(void)
                               .finish = SLICE("tool_calls"),
                               .tool_calls = SLICE("[{\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"f\","
                                                   "\"arguments\":\"{\\\"x\\\":1}\"}}]"),
-                              .facts = {.tokens_in = 9, .tokens_out = 3, .tokens_cached = 2}};
+                              .facts = {.tokens_in = 9, .tokens_out = 3, .tokens_cached = 2, .cost = 250000000000}};
 }
 
-#define USAGE "{\"input_tokens\":7,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":2,\"output_tokens\":3}"
+#define USAGE                                                                                                          \
+    "{\"input_tokens\":7,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":2,\"output_tokens\":3,"         \
+    "\"cost\":0.25}"
 
 static void whole_replies(void **state)
 {

@@ -114,9 +114,10 @@ static void what_is_wrong_is_named(void **state)
 
 static struct llm_reply reply(void)
 {
-    return (struct llm_reply){.text = SLICE("a\"b"),
-                              .finish = SLICE("length"),
-                              .facts = {.tokens_in = 9, .tokens_out = 3, .tokens_cached = 2, .tokens_reasoning = 1}};
+    return (struct llm_reply){
+        .text = SLICE("a\"b"),
+        .finish = SLICE("length"),
+        .facts = {.tokens_in = 9, .tokens_out = 3, .tokens_cached = 2, .tokens_reasoning = 1, .cost = 1500001}};
 }
 
 static const struct wire_head head = {.id = {"chatcmpl-1", 10}, .model = {"m", 1}, .created = 7};
@@ -124,7 +125,7 @@ static const struct wire_head head = {.id = {"chatcmpl-1", 10}, .model = {"m", 1
 #define USAGE                                                                                                          \
     "{\"prompt_tokens\":9,\"completion_tokens\":3,\"total_tokens\":12,\"prompt_tokens_details\":{\"cached_tokens\":2}" \
     ","                                                                                                                \
-    "\"completion_tokens_details\":{\"reasoning_tokens\":1}}"
+    "\"completion_tokens_details\":{\"reasoning_tokens\":1},\"cost\":0.000001500001}"
 #define CALLS "[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]"
 
 static void whole_replies(void **state)
@@ -182,7 +183,7 @@ static void chunks(void **state)
     wire_openai_stream_release(&s);
 #define CHUNK(delta, finish)                                                                                           \
     "\"choices\":[{\"index\":0,\"delta\":{" delta "},\"logprobs\":null,\"finish_reason\":" finish "}],\"usage\":null}" \
-                                                                                                  "\n"
+    "\n"
     assert_string_equal(
         buf_cstr(&to),
         CHUNK("\"role\":\"assistant\",\"content\":\"\"", "null") CHUNK("\"content\":\"hi\"", "null")
