@@ -28,6 +28,9 @@ ROOT = os.path.dirname(HERE)
 CACHE = os.path.join(ROOT, "build", "redis-suite")
 SUITE = os.path.join(CACHE, "suite")
 COLUMNS = ("ok", "ignored", "failed", "error")
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+from ports import free_port  # noqa: E402
+
 LINE = re.compile(r"\[(ok|ignore|err|exception|TIMEOUT)\]")
 
 # Only the pristine tarball is fetched: the tests that Debian patches in are not Redis's. The machine's own apt files say
@@ -61,12 +64,6 @@ def fetch():
         sys.exit("redis-tests: the suite could not be fetched:\n" + done.stdout[-2000:] + done.stderr[-2000:])
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def base_port():
     """Where the suite's own server may look for a port: it also wants the one 10,000 above to be free."""
     while True:
@@ -95,9 +92,9 @@ class Server:
         if not is_redis(self.binary):
             args += ["--object-encoding-names", "7.0"]  # we answer as 7.2 does; the suite is of 7.0
         self.process = subprocess.Popen(args, stdout=self.log, stderr=self.log)
-        for _ in range(200):
+        for _ in range(1200):
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
                 return self
             except OSError:
                 if self.process.poll() is not None:
@@ -112,7 +109,7 @@ class Server:
         if not self.died():
             self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

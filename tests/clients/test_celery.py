@@ -49,8 +49,8 @@ def test_retries_failures_and_delays(tasks):
 
 def test_a_worker_answers_and_can_be_told(tasks):
     control = tasks.app.control
-    assert [list(p.values())[0] for p in control.ping(timeout=10, limit=1)] == [{"ok": "pong"}]
-    registered = list(control.inspect(timeout=10, limit=1).registered().values())[0]
+    assert [list(p.values())[0] for p in control.ping(timeout=60, limit=1)] == [{"ok": "pong"}]
+    registered = list(control.inspect(timeout=60, limit=1).registered().values())[0]
     assert {"celery_app.add", "celery_app.total"} <= set(registered)
     result = tasks.add.apply_async((1, 1), countdown=3600)
     control.revoke(result.id)

@@ -20,7 +20,7 @@ def scrape(t, server, tmp_path):
                             stdout=log, stderr=log)
 
     def get():
-        for _ in range(500):
+        for _ in range(3000):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
                     return reply.read().decode()

@@ -24,7 +24,7 @@ CONFIG = """pool:
 
 
 def wait_for(port):
-    for _ in range(500):
+    for _ in range(3000):
         try:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()
             return

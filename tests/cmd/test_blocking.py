@@ -26,7 +26,7 @@ def blocked(r):
 
 
 def wait_blocked(r, n):
-    for _ in range(2000):
+    for _ in range(12000):
         if blocked(r) == n:
             return
         time.sleep(0.005)

@@ -256,7 +256,7 @@ class Play:
 
     def settled(self, waiting):
         """Until as many clients wait as are expected to."""
-        for _ in range(400):
+        for _ in range(6000):
             if self.client.info("clients")["blocked_clients"] >= waiting:
                 return
             time.sleep(0.005)

@@ -19,7 +19,7 @@ def names(t):
 
 
 def until(what):
-    for _ in range(500):
+    for _ in range(6000):
         if what():
             return True
         time.sleep(0.01)

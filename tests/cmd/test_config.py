@@ -73,7 +73,7 @@ def test_rewrite_keeps_comments_order_and_units(from_file):
     assert "slowlog-max-len 5" in lines[added:] and not any(line.startswith("databases") for line in lines)
     s.stop()
     s.start(wait=False)
-    for _ in range(500):
+    for _ in range(3000):
         try:
             c = s.client(password='a "b" \\ c  d')
             assert c.config_get("timeout") == {"timeout": "33"}

@@ -109,7 +109,7 @@ def test_randomkey(r):
 def test_rename(r):
     r.setex("a", 100, "1")
     r.hset("b", "f", "v")
-    assert r.rename("a", "b") and r.get("b") == b"1" and r.ttl("b") in (99, 100) and not r.exists("a")
+    assert r.rename("a", "b") and r.get("b") == b"1" and r.ttl("b") in range(90, 101) and not r.exists("a")
     r.set("c", 2)
     assert r.rename("b", "b") and r.renamenx("b", "c") == 0 and r.renamenx("b", "b") == 0
     assert r.renamenx("b", "free") == 1
@@ -122,7 +122,7 @@ def test_move(r):
     r9 = other_db(r, 9)
     r.setex("a", 100, "1")
     assert r.move("a", 9) == 1 and not r.exists("a")
-    assert r9.get("a") == b"1" and r9.ttl("a") in (99, 100)
+    assert r9.get("a") == b"1" and r9.ttl("a") in range(90, 101)
     r.set("a", 2)
     assert r.move("a", 9) == 0 and r.get("a") == b"2" and r.move("nothing", 9) == 0
     assert error(r, "MOVE", "a", "0") == "source and destination objects are the same"
@@ -133,7 +133,7 @@ def test_move(r):
 def test_copy(r):
     r9 = other_db(r, 9)
     r.setex("a", 100, "x" * 1000)
-    assert r.copy("a", "b") == 1 and r.get("b") == b"x" * 1000 and r.ttl("b") in (99, 100)
+    assert r.copy("a", "b") == 1 and r.get("b") == b"x" * 1000 and r.ttl("b") in range(90, 101)
     r.append("b", "y")
     assert r.strlen("a") == 1000
     r.set("a", "7")
@@ -156,7 +156,7 @@ def test_expire_options(r):
     assert run(100, "XX") == 0 and run(100, "GT") == 0 and r.ttl("k") == -1
     assert run(100, "LT") == 1 and run(200, "NX") == 0 and run(50, "GT") == 0
     assert run(200, "GT") == 1 and run(300, "LT") == 0 and run(150, "LT") == 1 and run(160, "XX", "GT") == 1
-    assert 158 <= r.ttl("k") <= 160
+    assert 150 <= r.ttl("k") <= 160
     assert run(200, "xx") == 1
     both = "NX and XX, GT or LT options at the same time are not compatible"
     assert error(r, "EXPIRE", "k", "1", "NX", "XX") == both and error(r, "EXPIRE", "k", "1", "NX", "GT") == both
@@ -183,7 +183,7 @@ def test_ttl_family(r):
         assert raw(r, cmd, "k") == -1 and raw(r, cmd, "nothing") == -2
     r.expireat("k", at)
     assert raw(r, "EXPIRETIME", "k") == at and raw(r, "PEXPIRETIME", "k") == at * 1000
-    assert 998 <= r.ttl("k") <= 1000 and 998000 <= r.pttl("k") <= 1000000
+    assert 990 <= r.ttl("k") <= 1000 and 990000 <= r.pttl("k") <= 1000000
     assert r.persist("k") == 1 and r.persist("k") == 0 and r.persist("nothing") == 0 and r.ttl("k") == -1
 
 
@@ -191,7 +191,7 @@ def test_keys_expire_by_themselves(r):
     for i in range(200):
         r.psetex(f"k{i}", 10, "v")
     r.set("stays", 1)
-    deadline = time.time() + 10
+    deadline = time.time() + 60
     while r.dbsize() > 1 and time.time() < deadline:
         time.sleep(0.02)
     assert r.dbsize() == 1
@@ -239,7 +239,7 @@ def test_restore_options(r):
     payload = r.dump("k")
     assert error(r, "RESTORE", "k", "0", payload) == "BUSYKEY Target key name already exists."
     r.restore("n", 100000, payload)
-    assert 98 <= r.ttl("n") <= 100
+    assert 90 <= r.ttl("n") <= 100
     at = (int(time.time()) + 1000) * 1000
     r.restore("n", at, payload, replace=True, absttl=True)
     assert raw(r, "PEXPIRETIME", "n") == at
@@ -302,13 +302,13 @@ def test_keyspace_events(r, commands, events):
     r.config_set("notify-keyspace-events", "EA")
     sub = r.pubsub()
     sub.psubscribe("__keyevent@0__:*")
-    assert sub.get_message(timeout=5)["type"] == "psubscribe"
+    assert sub.get_message(timeout=30)["type"] == "psubscribe"
     for c in commands:
         raw(r, *c.split())
     r.publish("__keyevent@0__:end", "end")
     got = []
     while True:
-        m = sub.get_message(timeout=5)
+        m = sub.get_message(timeout=30)
         assert m is not None
         if m["data"] == b"end":
             break

@@ -246,13 +246,13 @@ def test_events(r):
     r.config_set("notify-keyspace-events", "KEA")
     p = r.pubsub()
     p.psubscribe("__keyspace@0__:h")
-    assert p.get_message(timeout=10)["type"] == "psubscribe"
+    assert p.get_message(timeout=30)["type"] == "psubscribe"
 
     def seen(*cmd):
         raw(r, *cmd)
         r.publish("__keyspace@0__:h", "end")
         got = []
-        while (m := p.get_message(timeout=10))["data"] != b"end":
+        while (m := p.get_message(timeout=30))["data"] != b"end":
             got.append(m["data"].decode())
         return got
 

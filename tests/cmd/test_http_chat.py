@@ -330,10 +330,10 @@ def test_idempotency(door, r, model, mock):
 
 def test_idempotency_joined(door, r, model, mock):
     """Who comes while the first is under way gets the same pieces from one call, also when the first one leaves."""
-    m = model("words=60,drip=10")
+    m = model("words=60,hold=3")
     body = json.dumps({"model": m, "stream": True, "messages": [{"role": "user", "content": "go"}]})
     head = {"idempotency-key": "joined"}
-    mock.control("reset", "")
+    mock.hold()
     first, second = door.connect(), door.connect()
     first.request("POST", "/v1/chat/completions", body, head)
     one = first.getresponse()
@@ -343,6 +343,7 @@ def test_idempotency_joined(door, r, model, mock):
     start = two.read(30)
     one.close()
     first.close()
+    mock.release()
     got = events(start + two.read())
     text = "".join(c["choices"][0]["delta"].get("content") or "" for _, c in got[:-1])
     assert text.split() == [f"word{i}" for i in range(60)] and got[-1][1] == "[DONE]"

@@ -139,9 +139,9 @@ def test_stream_on_resp2_is_a_stream_and_a_channel(r, model):
     m = model("words=4,drip=20")
     p = r.pubsub()
     p.psubscribe("call:*")
-    p.get_message(timeout=5)
+    p.get_message(timeout=30)
     assert raw(r, "LLM.ASK", "go", "MODEL", m, "STREAM") == b"word0 word1 word2 word3"
-    got = p.get_message(timeout=5)
+    got = p.get_message(timeout=30)
     assert got["channel"].startswith(b"call:")
     entries = r.xrange(got["channel"])
     assert entries[0][1][b"type"] == b"begin" and entries[-1][1][b"type"] == b"done"
@@ -182,18 +182,21 @@ def test_calls_and_cancel(server, r, model):
         time.sleep(0.01)
 
 
-def test_others_go_on_and_pipelines_wait(server, r, model):
-    m = model("words=2,delay=300")
+def test_others_go_on_and_pipelines_wait(server, r, model, mock):
+    m = model("words=2,hold")
+    mock.hold()
     c = Conn(server.raw())
     c.send("LLM.ASK", "hello", "MODEL", m)
     c.send("SET", "after", "1")
     assert r.ping() and r.get("after") is None  # the pipeline waits for its turn, others do not
+    mock.release()
     assert c.read() == b"word0 word1" and c.read() == "OK"
     c.close()
 
 
-def test_many_calls_at_once_use_no_thread_each(server, r, model):
-    m = model("words=1,delay=1500")
+def test_many_calls_at_once_use_no_thread_each(server, r, model, mock):
+    m = model("words=1,hold")
+    mock.hold()
     n = 300
     conns = [Conn(server.raw()) for _ in range(n)]
     before = len(list(open_tasks(server)))
@@ -202,6 +205,7 @@ def test_many_calls_at_once_use_no_thread_each(server, r, model):
     while len(raw(r, "LLM.CALLS")) < n:
         time.sleep(0.02)
     assert len(list(open_tasks(server))) <= before + 2
+    mock.release()
     assert all(c.read() == b"word0" for c in conns)
     for c in conns:
         c.close()

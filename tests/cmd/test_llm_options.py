@@ -2,7 +2,6 @@
 
 import base64
 import json
-import threading
 import time
 
 import pytest
@@ -142,35 +141,39 @@ def test_a_failure_frees_the_token(r, model, mock):
     assert raw(r, "LLM.ASK", "go", "MODEL", m, "IDEMPOTENCY", "t3") == b"word0"
 
 
+def begin(server, *cmd):
+    """A connection that has got its first piece, and that piece."""
+    c = Conn(server.raw())
+    c.call("HELLO", 3)
+    c.send(*cmd)
+    first = c.read()
+    assert isinstance(first, Push), first
+    return c, first
+
+
 def test_equal_calls_at_the_same_time_are_one(server, r, model, mock):
-    m = model("words=20,drip=10")
-    cmd = ["LLM.CHAT", "s", "go", "MODEL", m, "IDEMPOTENCY", "t4", "STREAM"]
-    mock.control("reset", "")
-    got = [None] * 5
-    def one(i):
-        got[i] = streamed(server, *cmd)
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(5)]
-    [t.start() for t in threads]
-    [t.join() for t in threads]
+    cmd = ["LLM.CHAT", "s", "go", "MODEL", model("words=20,hold=3"), "IDEMPOTENCY", "t4", "STREAM"]
+    mock.hold()
+    begun = [begin(server, *cmd) for _ in range(5)]
+    mock.release()
     whole = b" ".join(b"word%d" % i for i in range(20))
-    for pushes, reply in got:
+    for c, first in begun:
+        pushes, reply = [first], c.read()
+        while isinstance(reply, Push):
+            pushes.append(reply)
+            reply = c.read()
         assert reply == whole == b"".join(p[2] for p in pushes)
+        c.close()
     assert asked(mock) == 1 and len(messages(r, "s")) == 2
 
 
 def test_who_began_goes_and_who_joined_gets_the_answer(server, r, model, mock):
-    m = model("words=30,drip=10")
-    cmd = ["LLM.CHAT", "s", "go", "MODEL", m, "IDEMPOTENCY", "t5", "STREAM"]
-    mock.control("reset", "")
-    conns = []
-    for _ in range(3):
-        c = Conn(server.raw())
-        c.call("HELLO", 3)
-        c.send(*cmd)
-        assert isinstance(c.read(), Push)
-        conns.append(c)
+    cmd = ["LLM.CHAT", "s", "go", "MODEL", model("words=30,hold=3"), "IDEMPOTENCY", "t5", "STREAM"]
+    mock.hold()
+    conns = [begin(server, *cmd)[0] for _ in range(3)]
     conns[0].close()
     conns[1].close()
+    mock.release()
     while isinstance(reply := conns[2].read(), Push):
         pass
     assert reply.endswith(b" word29") and asked(mock) == 1

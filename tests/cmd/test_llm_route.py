@@ -162,17 +162,22 @@ def test_a_breaker_opens_and_a_check_closes_it(r, model, mock):
     assert raw(r, "LLM.ASK", "hello", "MODEL", "b") == b"echo: hello"
 
 
-def test_calls_wait_for_a_place(server, r, model):
-    model("q", "words=3,drip=30", "CONCURRENCY", 1)
+def states(r):
+    return [as_map(x)[b"state"] for x in raw(r, "LLM.CALLS")]
+
+
+def test_calls_wait_for_a_place(server, r, model, mock):
+    model("q", "words=3,hold", "CONCURRENCY", 1)
+    mock.hold()
     conns = [Conn(server.raw()) for _ in range(5)]
     for c in conns:
         c.send("LLM.ASK", "hello", "MODEL", "q", "STREAM")
-    seen, end = set(), time.monotonic() + 60
-    while (calls := raw(r, "LLM.CALLS")) or b"queued" not in seen:  # at first nothing may have arrived yet
-        states = [as_map(x)[b"state"] for x in calls]
-        seen.update(states)
-        assert len([s for s in states if s != b"queued"]) <= 1
-        assert time.monotonic() < end, "no call was seen to wait"
+    while len(now := states(r)) < len(conns):
+        time.sleep(0.005)
+    assert now.count(b"queued") == len(conns) - 1
+    mock.release()
+    while now := states(r):
+        assert len([s for s in now if s != b"queued"]) <= 1
     for c in conns:
         assert c.read() == b"word0 word1 word2"
         c.close()

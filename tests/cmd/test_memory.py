@@ -56,13 +56,15 @@ def test_volatile_policies_spare_keys_without_a_ttl(r, small):
 
 @pytest.fixture
 def policy(r):
+    r.config_set("lfu-decay-time", 0)  # else a count is one less when a minute has just ended
     yield lambda name: r.config_set("maxmemory-policy", name)
+    r.config_set("lfu-decay-time", 1)
     r.config_set("maxmemory-policy", "noeviction")
 
 
 def test_what_is_kept_of_use(r, policy):
     r.set("k", "v")
-    assert r.object("idletime", "k") == 0
+    assert r.object("idletime", "k") < 30
     assert error(r, "OBJECT", "FREQ", "k") == (
         "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
         "policies at runtime LRU and LFU data will take some time to adjust.")
@@ -91,7 +93,7 @@ def test_restore_takes_frequency_and_idle_time(r, policy):
     assert raw(r, "OBJECT", "FREQ", "k2") == 77
     assert error(r, "RESTORE", "k3", 0, payload, "FREQ", 256) == "Invalid FREQ value, must be >= 0 and <= 255"
     r.execute_command("DEBUG", "RELOAD")
-    assert raw(r, "OBJECT", "FREQ", "k2") in (76, 77)
+    assert raw(r, "OBJECT", "FREQ", "k2") == 77
 
 
 def test_no_touch(server, r, policy):
@@ -251,7 +253,12 @@ def test_usage_is_honest(fresh, load):
         time.sleep(0.01)
     before = r.info("memory")["used_memory"]
     LOADS[load](r)
-    time.sleep(0.3)  # a table that is growing is two tables; the server finishes that while nothing happens
-    told = said()
-    grew = r.info("memory")["used_memory"] - before
-    assert abs(told - grew) < grew / 10, (told, grew)
+
+    def apart():
+        told, grew = said(), r.info("memory")["used_memory"] - before
+        return abs(told - grew) >= grew / 10 and (told, grew)
+
+    end = time.monotonic() + 10
+    while apart() and time.monotonic() < end:  # a table that is growing is two tables; the server finishes that while nothing happens
+        time.sleep(0.1)
+    assert not apart(), apart()

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from resp import Conn, Error
+from resp import Conn, Error, encode
 
 
 @pytest.fixture
@@ -131,9 +131,9 @@ def test_watched_key_that_expires(conns):
     c.call("WATCH", "k")  # had expired already
     other.call("GET", "k")
     assert run(c, "PING") == ["PONG"]
-    other.call("SET", "k", "v", "PX", 20)
-    c.call("WATCH", "k")
-    time.sleep(0.05)
+    c.sock.sendall(encode("SET", "k", "v", "PX", 100) + encode("WATCH", "k"))  # in one go: it must not have expired between
+    assert [c.read(), c.read()] == ["OK", "OK"]
+    time.sleep(0.12)
     assert run(c, "PING") is None
 
 

@@ -305,8 +305,7 @@ def test_what_waits_while_a_script_runs(busy):
     soon.send("BLPOP", "other", "0.02")
     a = resp.Conn(busy.raw())
     a.call("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1)
-    a.call("SET", "short", 1, "PX", 30)
-    a.send("EVAL", "redis.call('LPUSH', 'list', 'first') "
+    a.send("EVAL", "redis.call('LPUSH', 'list', 'first') redis.call('SET', 'short', 1, 'PX', 30) "
                    "while not string.find(redis.call('CLIENT', 'LIST'), 'name=go') do end "
                    "redis.call('LPUSH', 'list', 'second') return redis.call('EXISTS', 'short')", 0)
     c = until_busy(busy)

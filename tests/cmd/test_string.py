@@ -17,7 +17,7 @@ def test_values_of_every_size(r, size):
     assert r.get("k") == value
     assert r.strlen("k") == size
     r.expire("k", 100)
-    assert r.get("k") == value and r.ttl("k") in (99, 100)
+    assert r.get("k") == value and r.ttl("k") in range(90, 101)
     r.persist("k")
     assert r.get("k") == value and r.ttl("k") == -1
     r.rename("k", "n" * 300)
@@ -54,9 +54,9 @@ def test_set_options(r):
 def test_set_expiry(r):
     now = int(time.time())
     r.set("k", "v", ex=100)
-    assert 98 < r.ttl("k") <= 100
+    assert 90 < r.ttl("k") <= 100
     r.set("k", "v", keepttl=True)
-    assert 98 < r.ttl("k") <= 100
+    assert 90 < r.ttl("k") <= 100
     r.set("k", "v")
     assert r.ttl("k") == -1
     r.set("k", "v", px=100000)
@@ -96,8 +96,8 @@ def test_set_bad_times(r, unit, value, msg):
 
 
 def test_setex_psetex(r):
-    assert r.setex("k", 100, "v") and r.ttl("k") in (99, 100)
-    assert r.psetex("k", 100000, "v") and r.ttl("k") in (99, 100)
+    assert r.setex("k", 100, "v") and r.ttl("k") in range(90, 101)
+    assert r.psetex("k", 100000, "v") and r.ttl("k") in range(90, 101)
     assert error(r, "SETEX", "k", "0", "v") == "invalid expire time in 'setex' command"
     assert error(r, "PSETEX", "k", "-1", "v") == "invalid expire time in 'psetex' command"
 
@@ -115,7 +115,7 @@ def test_getex(r):
     now = int(time.time())
     r.set("k", "v")
     assert raw(r, "GETEX", "k") == b"v" and r.ttl("k") == -1
-    assert raw(r, "GETEX", "k", "EX", "10") == b"v" and r.ttl("k") in (9, 10)
+    assert raw(r, "GETEX", "k", "EX", "10") == b"v" and r.ttl("k") in range(3, 11)
     assert raw(r, "GETEX", "k", "PERSIST") == b"v" and r.ttl("k") == -1
     assert raw(r, "GETEX", "k", "PXAT", str((now + 100) * 1000)) == b"v"
     assert raw(r, "EXPIRETIME", "k") == now + 100
@@ -156,7 +156,7 @@ def test_append_and_strlen(r):
     assert r.append("n", "5") == 3 and r.incr("n") == 106
     r.setex("e", 100, "x")
     r.append("e", "y" * 500)
-    assert r.ttl("e") in (99, 100)
+    assert r.ttl("e") in range(90, 101)
     r.hset("h", "f", "v")
     assert error(r, "APPEND", "h", "x") == WRONGTYPE and error(r, "STRLEN", "h") == WRONGTYPE
 
@@ -197,7 +197,7 @@ def test_getrange_as_python_slices(r):
 def test_incr_family(r):
     assert r.incr("k") == 1 and r.incr("k", 41) == 42 and r.decr("k") == 41 and r.decr("k", 50) == -9
     r.setex("e", 100, 5)
-    assert r.incr("e") == 6 and r.ttl("e") in (99, 100)
+    assert r.incr("e") == 6 and r.ttl("e") in range(90, 101)
     r.set("k", "9223372036854775807")
     assert error(r, "INCR", "k") == "increment or decrement would overflow"
     r.set("k", "-9223372036854775808")
@@ -222,7 +222,7 @@ def test_incrbyfloat(r):
     r.set("k", "17179869184")
     assert f("1.5") == b"17179869185.5"
     r.setex("k", 100, "1.23")
-    assert f("3e-10") in (b"1.2300000003", b"1.23000000030000000") and r.ttl("k") in (99, 100)
+    assert f("3e-10") in (b"1.2300000003", b"1.23000000030000000") and r.ttl("k") in range(90, 101)
     r.set("k", " 11")
     assert error(r, "INCRBYFLOAT", "k", "1") == "value is not a valid float"
     r.set("k", "1")

@@ -64,8 +64,9 @@ def test_own_changes_come_after_the_reply(conns):
 def test_expiry_and_flush(conns):
     a, _, _, w = conns
     a.call("CLIENT", "TRACKING", "ON", "NOLOOP")
-    a.call("SET", "k", 1, "PX", 20)
-    a.call("GET", "k")
+    for line in (["MULTI"], ["SET", "k", 1, "PX", 20], ["GET", "k"]):  # it must not have expired when it is read
+        a.call(*line)
+    assert a.call("EXEC") == ["OK", b"1"]
     assert told(a) == [b"k"]  # the server's doing, although the client has set it
     a.call("GET", "x")
     w.call("FLUSHALL")

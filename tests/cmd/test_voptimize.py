@@ -19,7 +19,10 @@ def blob(v):
 
 
 def info(r, key):
-    x = raw(r, "VINFO", key)
+    return as_map(raw(r, "VINFO", key))
+
+
+def as_map(x):
     x = x if isinstance(x, dict) else dict(zip(x[::2], x[1::2]))
     return {(k.decode() if isinstance(k, bytes) else k): v for k, v in x.items()}
 
@@ -100,19 +103,34 @@ def test_again_with_ef(r):
     assert error(r, "VOPTIMIZE", "v", "FE", 3) == "syntax error"
 
 
-def begun(r, key, n=4000):
+def begun(r, key, n=4000, more=()):
+    """A set that is being optimized, with the replies to commands that are sent along, so that they come while it is."""
     rng = random.Random(3)
     vs = {f"e{i}": vector(rng) for i in range(n)}
     fill(r, key, vs)
-    raw(r, "VOPTIMIZE", key, "EF", 1000)
-    return rng, vs
+    p = r.pipeline(transaction=False)
+    for cmd in (("VOPTIMIZE", key, "EF", 1000), *more, ("VINFO", key)):
+        p.execute_command(*cmd)
+    _, *replies, about = p.execute(raise_on_error=False)
+    assert as_map(about)["optimizing"] == 1
+    return rng, vs, replies
+
+
+def news():
+    rng = random.Random(4)
+    return {f"first{i}": vector(rng) for i in range(50)}
+
+
+def adding(key, vs):
+    return [("VADD", key, "FP32", blob(v), name) for name, v in vs.items()]
 
 
 def test_changes_meanwhile_are_there_afterwards(r):
-    rng, vs = begun(r, "v")
-    assert info(r, "v")["optimizing"] == 1
-    assert "STATE" in error(r, "VOPTIMIZE", "v")
-    seen, during = 0, 0
+    new = news()
+    rng, vs, (refused, *added) = begun(r, "v", more=[("VOPTIMIZE", "v"), *adding("v", new)])
+    assert "STATE" in str(refused) and added == [1] * len(new)
+    vs.update(new)
+    seen = 0
     for i in range(1200):
         what, name = i % 4, f"e{rng.randrange(4000)}"
         if what == 0:
@@ -127,8 +145,7 @@ def test_changes_meanwhile_are_there_afterwards(r):
             add(r, "v", name, vs[name], "SETATTR", f'{{"at":{i}}}')
             assert nearest(r, "v", vs[name]) == name
             seen += 1
-        during += info(r, "v")["optimizing"]
-    assert seen and during
+    assert seen
     digest = raw(r, "DEBUG", "DIGEST-VALUE", "v")
     finished(r, "v")
     assert raw(r, "DEBUG", "DIGEST-VALUE", "v") == digest
@@ -138,9 +155,8 @@ def test_changes_meanwhile_are_there_afterwards(r):
 
 @pytest.mark.parametrize("how", ["DEL", "UNLINK", "FLUSHALL", "RENAME", "SET"])
 def test_a_key_that_goes_meanwhile(r, how):
-    _, vs = begun(r, "v", 3000)
-    assert info(r, "v")["optimizing"] == 1
     commands = {"FLUSHALL": ("FLUSHALL",), "RENAME": ("RENAME", "v", "w"), "SET": ("SET", "v", "text")}
+    _, vs, _ = begun(r, "v", 3000)
     raw(r, *commands.get(how, (how, "v")))
     if how == "RENAME":  # the set is the same one
         finished(r, "w")
@@ -163,7 +179,7 @@ def test_the_last_element_goes_meanwhile(r):
 
 
 def test_moves_and_swaps_of_databases(r):
-    _, vs = begun(r, "v", 2000)
+    _, vs, _ = begun(r, "v", 2000)
     raw(r, "SWAPDB", 0, 5)
     five = other_db(r, 5)
     assert finished(five, "v")["size"] == 2000
@@ -174,11 +190,9 @@ def test_moves_and_swaps_of_databases(r):
 def test_stop_and_restart_meanwhile(fresh):
     s = fresh("--appendonly", "yes")
     r = s.client(decode_responses=False)
-    rng, vs = begun(r, "v", 3000)
-    for i in range(50):
-        vs[f"new{i}"] = vector(rng)
-        add(r, "v", f"new{i}", vs[f"new{i}"])
-    assert info(r, "v")["optimizing"] == 1
+    new = news()
+    _, vs, _ = begun(r, "v", 3000, adding("v", new))
+    vs.update(new)
     s.restart()
     r = s.client(decode_responses=False)
     assert info(r, "v")["optimizing"] == 0

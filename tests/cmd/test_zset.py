@@ -373,7 +373,7 @@ def test_zmpop(r, enc):
 
 
 def wait_blocked(r, n=1):
-    for _ in range(2000):
+    for _ in range(12000):
         if sum("b" in c["flags"] for c in r.client_list()) == n:
             return
         time.sleep(0.005)
@@ -569,7 +569,7 @@ def test_what_is_journaled(fresh):
     r = server.client(decode_responses=False)
     assert everything(r) == before
     r.bgrewriteaof()
-    for _ in range(400):
+    for _ in range(3000):
         if not int(r.info("persistence")["aof_rewrite_in_progress"]):
             break
         time.sleep(0.02)

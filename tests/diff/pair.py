@@ -186,7 +186,7 @@ class Pair:
         for side, link in enumerate(both):
             main = self.link("meanwhile")[side]
             link.send(encode(argv))
-            end = time.monotonic() + 20
+            end = time.monotonic() + 60
             while not link.ready(0.001):  # it has answered, or it waits
                 if b"blocked_clients:1\r" in main.call(b"INFO", b"clients")[1]:
                     break

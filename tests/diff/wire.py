@@ -69,7 +69,7 @@ class Gone(Exception):
 class Link:
     """One connection to one server."""
 
-    def __init__(self, port, timeout=20):
+    def __init__(self, port, timeout=60):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.timeout = timeout

@@ -18,15 +18,23 @@ class Mock:
 
     def control(self, what, body=None):
         data = None if body is None else body.encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/control/{what}", data=data, timeout=10) as f:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/control/{what}", data=data, timeout=60) as f:
             text = f.read()
         return json.loads(text) if text[:1] in b"[{" else text
+
+    def hold(self):
+        """From now on who is to be held is held."""
+        self.control("reset", "")
+
+    def release(self):
+        """Lets all go on that are held, and those that come later."""
+        self.control("release", "")
 
     def requests(self):
         return self.control("requests")
 
     def stop(self):
         self.proc.terminate()
-        self.proc.wait(10)
+        self.proc.wait(60)
         self.proc.stdin.close()
         self.proc.stdout.close()

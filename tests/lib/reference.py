@@ -20,7 +20,7 @@ def start(dir, *args):
     proc = subprocess.Popen([binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(dir), "--save", "",
                              "--appendonly", "no", *args], stdout=subprocess.DEVNULL)
     client = redis.Redis(port=port, socket_timeout=30)
-    for _ in range(500):
+    for _ in range(3000):
         try:
             client.ping()
             return client, proc

@@ -8,15 +8,11 @@ import time
 
 import redis
 
+from ports import free_port
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("SKALD_BIN", os.path.join(ROOT, "build", "skald"))
 SLOW = "asan" in BIN or "tsan" in BIN
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:

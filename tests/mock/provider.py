@@ -18,9 +18,10 @@ What it does is told by the model's name, "mock" or a list "key=value,key,..." s
     huge=N        an answer of N bytes                  retryafter=S header Retry-After
     badkey=K      401 for requests with that key
     think=N       reasoning_content of N words first    echokey     errors repeat the key that was sent
+    hold=N        wait after N pieces (before the head when N is not given) until POST /control/release
 
-Control: GET /control/requests (what it was sent), GET /control/stats, POST /control/reset, POST /control/default with a
-list as body (for models that say nothing). Any other path echoes the request as JSON; /bytes/N answers with N bytes.
+Control: GET /control/requests (what it was sent), GET /control/stats, POST /control/release (it holds until the next
+reset), POST /control/reset, POST /control/default with a list as body (for models that say nothing). Any other path echoes the request as JSON; /bytes/N answers with N bytes.
 """
 import argparse
 import asyncio
@@ -31,6 +32,7 @@ import sys
 
 requests, stats, failures = [], {"open": 0, "peak": 0, "total": 0, "connections": 0}, {}
 default = {}
+released = asyncio.Event()
 
 
 def parse(model):
@@ -158,7 +160,7 @@ def pieces_of(how, body):
 
 async def chat_stream(r, how, body):
     await r.start_chunks("text/event-stream")
-    drip, cut, reset = number(how, "drip"), number(how, "cut"), number(how, "reset")
+    hold, drip, cut, reset = number(how, "hold"), number(how, "drip"), number(how, "cut"), number(how, "reset")
     bad, broken = number(how, "streamerror"), number(how, "broken")
 
     def event(choices, **more):
@@ -169,6 +171,8 @@ async def chat_stream(r, how, body):
         await r.chunk(b"data: " + json.dumps(obj, ensure_ascii=False).encode() + b"\n\n")
 
     for n, delta in enumerate(pieces_of(how, body)):
+        if n == hold:
+            await released.wait()
         if n in (cut, reset):
             r.hang_up(n == reset)
         if n == bad:
@@ -225,6 +229,8 @@ async def model_call(r, path, body, headers):
     how = r.how = parse(model)
     if number(how, "delay"):
         await asyncio.sleep(int(how["delay"]) / 1000)
+    if how.get("hold") == "":
+        await released.wait()
     if "never" in how:
         await asyncio.sleep(3600)
     failures[model] = failures.get(model, 0) + 1
@@ -259,8 +265,10 @@ async def model_call(r, path, body, headers):
 async def control(r, path, raw):
     global default
     if path == "/control/reset":
-        requests.clear(), failures.clear()
+        requests.clear(), failures.clear(), released.clear()
         default = {}
+    elif path == "/control/release":
+        released.set()
     elif path == "/control/default":
         default = {}
         default = parse(raw.decode())
