@@ -33,7 +33,7 @@ static struct httpd *door;
 
 /* --- answers --- */
 
-void api_error(struct httpd_req *r, int status, const char *type, const char *fmt, ...)
+void api_error(struct httpd_req *r, int status, const char *code, const char *fmt, ...)
 {
     struct buf text = {0}, body = {0};
     va_list ap;
@@ -42,9 +42,8 @@ void api_error(struct httpd_req *r, int status, const char *type, const char *fm
     va_end(ap);
     buf_add_str(&body, "{\"error\":{\"message\":");
     json_quote(&body, buf_slice(&text));
-    buf_add_str(&body, ",\"type\":");
-    json_quote(&body, slice_str(type));
-    buf_add_str(&body, ",\"param\":null,\"code\":null}}\n");
+    buf_addf(&body, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n",
+             status >= 500 ? "server_error" : "invalid_request_error", code);
     httpd_reply_take(r, status, "application/json", &body);
     buf_release(&text);
 }
@@ -93,7 +92,7 @@ void api_handle(void *arg, struct httpd_req *r)
         api_error(r, 405, "method_not_allowed", "%s does not answer to %.20s, but to %s", path, method,
                   buf_cstr(&allow));
     } else {
-        api_error(r, 404, "not_found", "there is nothing at %.200s", path);
+        api_error(r, 404, "unknown_url", "there is nothing at %.200s", path);
     }
     buf_release(&allow);
 }

@@ -55,8 +55,9 @@ int api_port(void);                            /* the port in use, 0 when the do
 /* Finds the route and runs it; answers 404 and 405 itself. What the HTTP server calls. */
 void api_handle(void *arg, struct httpd_req *r);
 
-/* Replies an error as OpenAI writes them: {"error":{"message":...,"type":...,"param":null,"code":null}}. */
-void api_error(struct httpd_req *r, int status, const char *type, const char *fmt, ...)
+/* Replies an error as OpenAI writes them: {"error":{"message":...,"type":...,"param":null,"code":...}}; the type is the
+ * one that goes with the status. */
+void api_error(struct httpd_req *r, int status, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 #endif

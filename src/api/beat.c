@@ -8,7 +8,7 @@
 static int64_t every_ms;
 static struct timer *timer;
 static bool ticking;
-static int64_t tick_ms; /* when, monotonic */
+static int64_t tick_ms;                      /* when, monotonic */
 static struct list beats = {&beats, &beats}; /* who has been quiet longest is first */
 
 static const struct setting settings[] = {

@@ -183,7 +183,7 @@ static void end_stream(struct chat *c, const struct llm_reply *reply, const stru
     }
     if (failed) {
         struct buf error = {0};
-        door_error_json(&c->d, failed, reply->facts.failure, NULL, &error);
+        door_error_json(&c->d, failed, &reply->facts, NULL, &error);
         emit(c, c->form->error_event, buf_slice(&error));
         buf_release(&error);
     } else {

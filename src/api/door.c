@@ -33,11 +33,12 @@ static void retry_headers(struct door *d, int status, const struct llm_facts *fa
     httpd_add_header(d->r, "retry-after", text);
 }
 
-int door_error_json(struct door *d, const struct err *err, enum llm_class failure, const char *param, struct buf *to)
+int door_error_json(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param,
+                    struct buf *to)
 {
     if (d->form == DOOR_ANTHROPIC)
-        return wire_anthropic_error(err, failure, slice_str(d->id), to);
-    return wire_openai_error(err, failure, param, to);
+        return wire_anthropic_error(err, facts, slice_str(d->id), to);
+    return wire_openai_error(err, facts, param, to);
 }
 
 static void reply_error(struct door *d, int status, const struct llm_facts *facts, struct buf *body)
@@ -53,7 +54,7 @@ static void reply_error(struct door *d, int status, const struct llm_facts *fact
 void door_fail(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param)
 {
     struct buf body = {0};
-    int status = door_error_json(d, err, facts ? facts->failure : LLM_FINE, param, &body);
+    int status = door_error_json(d, err, facts, param, &body);
     reply_error(d, status, facts, &body);
 }
 
@@ -61,6 +62,8 @@ static const char *anthropic_type(int status)
 {
     return status == 401   ? "authentication_error"
            : status == 403 ? "permission_error"
+           : status == 429 ? "rate_limit_error"
+           : status == 503 ? "overloaded_error"
            : status >= 500 ? "api_error"
                            : "invalid_request_error";
 }

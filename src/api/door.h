@@ -38,7 +38,8 @@ void door_headers(struct door *d, const struct llm_facts *facts);
 void door_reply(struct door *d, const struct llm_facts *facts, const char *type, struct buf *body); /* body is taken */
 void door_fail(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param);
 /* The same as one JSON text, for the middle of a stream. Returns the status that it would have had. */
-int door_error_json(struct door *d, const struct err *err, enum llm_class failure, const char *param, struct buf *to);
+int door_error_json(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param,
+                    struct buf *to);
 bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message); /* false */
 void door_count(struct door *d, const struct llm_facts *facts, const struct err *failed); /* a call, for /metrics */
 void door_end(struct door *d);

@@ -164,6 +164,7 @@ static void close_attempt(struct llm_call *c)
     estimate(c);
     c->vendor_us += a->us;
     c->failure = a->failure;
+    c->timed_out = a->err.code && a->timed_out;
     c->err = a->err;
     c->retry_after_ms = a->err.code ? a->retry_after_ms : -1;
     decide_settle(c, a->err.code ? ACCOUNT_FAILED : ACCOUNT_ANSWERED);

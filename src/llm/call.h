@@ -92,6 +92,7 @@ struct llm_call {
     int timeout_ms, attempts;
     bool by_fallback;
     enum llm_class failure;
+    bool timed_out; /* the last failure is that the time was over */
     struct err err; /* the last failure */
 };
 

@@ -93,6 +93,7 @@ struct llm_facts {
     bool fallback;          /* the route's FALLBACK text, no model's answer */
     bool replayed;          /* given again for an idempotency token: nothing was called */
     enum llm_class failure; /* LLM_FINE unless the call failed at a vendor */
+    bool timed_out;         /* of such a failure: its time was over */
     int64_t retry_after_ms; /* on a failure: when to ask again; -1: not known */
 };
 

@@ -221,6 +221,7 @@ static int send_it(struct llm_call *c, const struct model *m, struct slice key, 
     if (attempt_start(&c->attempt, l->http, l->jobs, key, until, said, &no->err) == 0) {
         c->attempts++;
         c->failure = LLM_FINE;
+        c->timed_out = false;
         c->state = CALL_RUNNING;
         return 0;
     }

@@ -42,6 +42,7 @@ static struct llm_facts facts_of(const struct llm_call *c, int64_t total)
         .attempts = c->attempts,
         .fallback = c->by_fallback,
         .failure = c->failure,
+        .timed_out = c->timed_out,
         .retry_after_ms = c->retry_after_ms,
     };
 }

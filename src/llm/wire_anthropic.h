@@ -14,7 +14,7 @@ int wire_anthropic_chat_tree(cJSON *root, struct wire_chat *to, struct err *err)
 
 void wire_anthropic_reply(const struct wire_head *h, const struct llm_reply *r, struct buf *to);
 /* {"type":"error",...} appended to `to`; returns the HTTP status. */
-int wire_anthropic_error(const struct err *err, enum llm_class failure, struct slice request_id, struct buf *to);
+int wire_anthropic_error(const struct err *err, const struct llm_facts *facts, struct slice request_id, struct buf *to);
 
 /* A streamed answer: message_start, blocks, message_delta, message_stop. tokens_in is told at the start where it is
  * known then (an estimate) and again, right, at the end. head's slices must live. */

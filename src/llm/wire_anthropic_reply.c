@@ -274,7 +274,7 @@ struct wire_status {
     const char *type;
 };
 
-static struct wire_status status_of(const struct err *e, enum llm_class c)
+static struct wire_status status_of(const struct err *e, enum llm_class c, bool timed_out)
 {
     switch (e->code) {
     case ERR_INVALID: return (struct wire_status){400, "invalid_request_error"};
@@ -285,7 +285,11 @@ static struct wire_status status_of(const struct err *e, enum llm_class c)
     case ERR_QUOTA: return (struct wire_status){429, "rate_limit_error"};
     case ERR_NOPERM: return (struct wire_status){403, "permission_error"};
     case ERR_OOM: return (struct wire_status){529, "overloaded_error"};
+    case ERR_WRONGTYPE: return (struct wire_status){400, "invalid_request_error"};
+    case ERR_CANCELLED: return (struct wire_status){499, "api_error"};
     case ERR_UPSTREAM:
+        if (timed_out)
+            return (struct wire_status){504, "timeout_error"};
         if (c == LLM_BAD || c == LLM_CONTENT)
             return (struct wire_status){400, "invalid_request_error"};
         return (struct wire_status){502, "api_error"};
@@ -293,9 +297,9 @@ static struct wire_status status_of(const struct err *e, enum llm_class c)
     return (struct wire_status){500, "api_error"};
 }
 
-int wire_anthropic_error(const struct err *err, enum llm_class failure, struct slice request_id, struct buf *to)
+int wire_anthropic_error(const struct err *err, const struct llm_facts *facts, struct slice request_id, struct buf *to)
 {
-    struct wire_status s = status_of(err, failure);
+    struct wire_status s = status_of(err, facts ? facts->failure : LLM_FINE, facts && facts->timed_out);
     buf_addf(to, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", s.type);
     json_quote(to, slice_str(err->msg));
     buf_add_char(to, '}');

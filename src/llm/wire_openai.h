@@ -22,9 +22,9 @@ void wire_openai_vectors(const struct wire_head *h, const struct llm_vectors *v,
 void wire_openai_ranks(const struct wire_head *h, const struct llm_ranks *r, const struct wire_rerank *asked,
                        struct buf *to); /* asked NULL: without documents */
 
-/* {"error":{...}} appended to `to`; returns the HTTP status. failure: the call's facts.failure, LLM_FINE when no vendor
- * was asked; param: NULL or empty when no field is at fault. */
-int wire_openai_error(const struct err *err, enum llm_class failure, const char *param, struct buf *to);
+/* {"error":{...}} appended to `to`; returns the HTTP status. facts: the call's; NULL when no vendor was asked; param:
+ * NULL or empty when no field is at fault. The door's README has the table. */
+int wire_openai_error(const struct err *err, const struct llm_facts *facts, const char *param, struct buf *to);
 
 /* A streamed answer: deltas in, chunks out by emit (type empty). The role comes first; end() writes the chunk with the
  * finish reason, and the one with the usage when include_usage. "[DONE]" is the door's. head's slices must live. */

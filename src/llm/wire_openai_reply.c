@@ -227,8 +227,10 @@ struct wire_status {
     const char *type, *code;
 };
 
-static struct wire_status upstream_status(enum llm_class c)
+static struct wire_status upstream_status(enum llm_class c, bool timed_out)
 {
+    if (timed_out)
+        return (struct wire_status){504, "server_error", "timeout"};
     if (c == LLM_CONTENT)
         return (struct wire_status){400, "invalid_request_error", "content_filter"};
     if (c == LLM_BAD)
@@ -236,7 +238,7 @@ static struct wire_status upstream_status(enum llm_class c)
     return (struct wire_status){502, "server_error", c == LLM_AUTH ? "upstream_key" : "upstream_error"};
 }
 
-static struct wire_status status_of(const struct err *e, enum llm_class c)
+static struct wire_status status_of(const struct err *e, enum llm_class c, bool timed_out)
 {
     switch (e->code) {
     case ERR_INVALID:
@@ -253,14 +255,15 @@ static struct wire_status status_of(const struct err *e, enum llm_class c)
     case ERR_NOPERM: return (struct wire_status){403, "permission_error", "no_permission"};
     case ERR_OOM: return (struct wire_status){503, "server_error", "out_of_memory"};
     case ERR_CANCELLED: return (struct wire_status){499, "server_error", "cancelled"};
-    case ERR_UPSTREAM: return upstream_status(c);
+    case ERR_WRONGTYPE: return (struct wire_status){400, "invalid_request_error", "wrong_type"};
+    case ERR_UPSTREAM: return upstream_status(c, timed_out);
     }
     return (struct wire_status){500, "server_error", "internal_error"};
 }
 
-int wire_openai_error(const struct err *err, enum llm_class failure, const char *param, struct buf *to)
+int wire_openai_error(const struct err *err, const struct llm_facts *facts, const char *param, struct buf *to)
 {
-    struct wire_status s = status_of(err, failure);
+    struct wire_status s = status_of(err, facts ? facts->failure : LLM_FINE, facts && facts->timed_out);
     buf_add_str(to, "{\"error\":{");
     member_text(to, "message", slice_str(err->msg));
     buf_addf(to, ",\"type\":\"%s\",\"param\":", s.type);

@@ -157,8 +157,13 @@ def test_too_large(tmp_path):
 
 
 def test_timeout_header(door, model):
-    _, got = door.chat(model("never"), status=502, headers={"x_skald_timeout_ms": "50"})
-    assert "50 ms" in got["error"]["message"]
+    for stream in (False, True):
+        head, got = door.chat(model("never"), status=504, stream=stream, headers={"x_skald_timeout_ms": "50"})
+        assert "50 ms" in got["error"]["message"] and got["error"]["code"] == "timeout"
+        assert head["x-should-retry"] == "true"
+    body = {"model": model("never"), "max_tokens": 5, "messages": [{"role": "user", "content": "go"}]}
+    status, _, data = door.ask("POST", "/v1/messages", body, x_skald_timeout_ms="50")
+    assert status == 504 and json.loads(data)["error"]["type"] == "timeout_error"
 
 
 def test_session(door, r, model, mock):
@@ -182,7 +187,7 @@ def test_session(door, r, model, mock):
     body["messages"] = body["messages"][:2]
     assert door.ask("POST", "/v1/chat/completions", body)[0] == 400
     r.set("text", "x")
-    door.chat(m, status=500, headers={"x_skald_session": "text"})
+    assert door.chat(m, status=400, headers={"x_skald_session": "text"})[1]["error"]["code"] == "wrong_type"
 
 
 def test_vanished_client(door, r, model, mock):

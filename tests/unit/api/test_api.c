@@ -133,12 +133,14 @@ static void test_health(void **state)
 
 static void test_no_such_thing(void **state)
 {
-    expect("GET", "/", "404", "{\"error\":{\"message\":\"there is nothing at /\",\"type\":\"not_found\",\"param\":null,\"code\":null}}");
-    expect("GET", "/healthz/", "404", "not_found");
+    expect("GET", "/", "404",
+           "{\"error\":{\"message\":\"there is nothing at "
+           "/\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"unknown_url\"}}");
+    expect("GET", "/healthz/", "404", "unknown_url");
     expect("GET", "/%22%0d%0a%ff", "404", "nothing at /\\\"");
     expect("POST", "/v1/chat/completions", "503", "\"code\":\"not_ready\""); /* there is no gateway here */
     expect("POST", "/metrics", "405", "Allow: GET\r\n");
-    expect("DELETE", "/healthz", "405", "\"type\":\"method_not_allowed\"");
+    expect("DELETE", "/healthz", "405", "\"code\":\"method_not_allowed\"");
 }
 
 static void test_metrics(void **state)

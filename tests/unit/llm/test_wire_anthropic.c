@@ -248,11 +248,13 @@ static void errors(void **state)
         {ERR_INVALID, LLM_FINE, 400, "invalid_request_error"}, {ERR_STATE, LLM_FINE, 404, "not_found_error"},
         {ERR_STATE, LLM_RATE, 529, "overloaded_error"},        {ERR_QUOTA, LLM_RATE, 429, "rate_limit_error"},
         {ERR_UPSTREAM, LLM_TRANSIENT, 502, "api_error"},       {ERR_NOPERM, LLM_FINE, 403, "permission_error"},
+        {ERR_UPSTREAM, LLM_TRANSIENT, 504, "timeout_error"},   {ERR_CANCELLED, LLM_FINE, 499, "api_error"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct err err = {.code = all[i].code, .msg = "m"};
         struct buf to = {0}, want = {0};
-        assert_int_equal(wire_anthropic_error(&err, all[i].class, SLICE("r"), &to), all[i].status);
+        struct llm_facts facts = {.failure = all[i].class, .timed_out = all[i].status == 504};
+        assert_int_equal(wire_anthropic_error(&err, all[i].class ? &facts : NULL, SLICE("r"), &to), all[i].status);
         buf_addf(&want, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"m\"},\"request_id\":\"r\"}",
                  all[i].type);
         assert_string_equal(buf_cstr(&to), buf_cstr(&want));

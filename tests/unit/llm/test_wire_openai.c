@@ -283,13 +283,17 @@ static void errors(void **state)
         {ERR_QUOTA, LLM_RATE, 429, "rate_limit_error", "rate_limit_exceeded"},
         {ERR_QUOTA, LLM_CREDIT, 429, "insufficient_quota", "insufficient_quota"},
         {ERR_UPSTREAM, LLM_TRANSIENT, 502, "server_error", "upstream_error"},
+        {ERR_UPSTREAM, LLM_TRANSIENT, 504, "server_error", "timeout"},
+        {ERR_CANCELLED, LLM_FINE, 499, "server_error", "cancelled"},
+        {ERR_WRONGTYPE, LLM_FINE, 400, "invalid_request_error", "wrong_type"},
         {ERR_NOPERM, LLM_FINE, 403, "permission_error", "no_permission"},
         {ERR_GENERIC, LLM_FINE, 500, "server_error", "internal_error"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct err err = {.code = all[i].code, .msg = "m"};
         struct buf to = {0}, want = {0};
-        assert_int_equal(wire_openai_error(&err, all[i].class, i ? NULL : "p", &to), all[i].status);
+        struct llm_facts facts = {.failure = all[i].class, .timed_out = all[i].status == 504};
+        assert_int_equal(wire_openai_error(&err, all[i].class ? &facts : NULL, i ? NULL : "p", &to), all[i].status);
         buf_addf(&want, "{\"error\":{\"message\":\"m\",\"type\":\"%s\",\"param\":%s,\"code\":\"%s\"}}", all[i].type,
                  i ? "null" : "\"p\"", all[i].word);
         assert_string_equal(buf_cstr(&to), buf_cstr(&want));
