@@ -9,6 +9,7 @@ else can have it meanwhile, and it goes with the process.
 import itertools
 import random
 import socket
+import threading
 
 BLOCK = 32
 
@@ -35,11 +36,13 @@ def blocks():
 
 
 ports = blocks()
+lock = threading.Lock()  # a generator is for one thread at a time
 
 
 def free_port():
     while True:
-        port = next(ports)
+        with lock:
+            port = next(ports)
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
