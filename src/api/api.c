@@ -10,7 +10,6 @@
 
 #include "api/beat.h"
 #include "api/families.h"
-#include "api/tally.h"
 #include "base/buf.h"
 #include "base/info.h"
 #include "base/json.h"
@@ -288,7 +287,6 @@ static const struct info_row figures[] = {
 void api_register_settings(void)
 {
     SETTING_REGISTER(settings);
-    tally_settings();
     beat_settings();
     INFO_REGISTER(figures);
 }

@@ -35,7 +35,6 @@ static void on_done(void *arg, const struct llm_media *m, const struct err *fail
 {
     struct audio *a = arg;
     a->d.llm = NULL;
-    door_count(&a->d, &m->facts, failed);
     if (failed)
         door_fail(&a->d, failed, &m->facts, NULL);
     else

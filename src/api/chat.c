@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/answers.h"
 #include "api/beat.h"
 #include "api/chat_form.h"
-#include "api/tally.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -95,7 +95,7 @@ static void send_head(struct chat *c, const struct llm_facts *facts)
         httpd_add_header(c->d.r, "x-skald-replayed", "true");
     httpd_add_header(c->d.r, "Cache-Control", "no-cache");
     httpd_add_header(c->d.r, "X-Accel-Buffering", "no");
-    tally_answer(c->d.metric, 200);
+    answers_add(c->d.metric, 200);
     httpd_stream_on_drained(c->d.r, on_drained, c);
     httpd_stream_begin(c->d.r, 200, "text/event-stream; charset=utf-8");
 }
@@ -230,7 +230,6 @@ static void on_done(void *arg, const struct llm_reply *reply, const struct err *
         failed = &err;
     if (c->entry)
         idem_finish(llm_idempotency(api_gate->llm()), c->entry, reply, failed, clock_wall_ms());
-    door_count(&c->d, &reply->facts, failed);
     answer(c, reply, failed);
 }
 

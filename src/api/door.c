@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/tally.h"
+#include "api/answers.h"
 #include "auth/user.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -46,7 +46,7 @@ static void reply_error(struct door *d, int status, const struct llm_facts *fact
     buf_add_char(body, '\n');
     door_headers(d, facts);
     retry_headers(d, status, facts);
-    tally_answer(d->metric, status);
+    answers_add(d->metric, status);
     httpd_reply_take(d->r, status, "application/json", body);
     d->r = NULL;
 }
@@ -156,6 +156,8 @@ static bool number_header(struct door *d, const char *name, int64_t min, int64_t
 bool door_caller(struct door *d, struct llm_caller *to)
 {
     to->owner = d->user->name;
+    to->door = LLM_DOOR_HTTP;
+    to->came_us = httpd_started_us(d->r);
     return number_header(d, "x-skald-priority", 0, LLM_PRIORITY_LAST, &to->priority) &&
            number_header(d, "x-skald-timeout-ms", 1, TIMEOUT_MAX_MS, &to->timeout_ms);
 }
@@ -264,19 +266,10 @@ void door_headers(struct door *d, const struct llm_facts *facts)
         add_facts(d, facts);
 }
 
-void door_count(struct door *d, const struct llm_facts *facts, const struct err *failed)
-{
-    const char *class = facts->failure != LLM_FINE ? llm_class_name(facts->failure) : "none";
-    if (failed && facts->failure == LLM_FINE)
-        class = d->gone ? "client" : failed->code == ERR_CANCELLED ? "cancelled" : "refused";
-    if (!facts->replayed)
-        tally_add(facts, class, clock_mono_us() - httpd_started_us(d->r) - facts->us_vendor);
-}
-
 void door_reply(struct door *d, const struct llm_facts *facts, const char *type, struct buf *body)
 {
     door_headers(d, facts);
-    tally_answer(d->metric, 200);
+    answers_add(d->metric, 200);
     httpd_reply_take(d->r, 200, type, body);
     d->r = NULL;
 }

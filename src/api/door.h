@@ -41,7 +41,6 @@ void door_fail(struct door *d, const struct err *err, const struct llm_facts *fa
 int door_error_json(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param,
                     struct buf *to);
 bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message); /* false */
-void door_count(struct door *d, const struct llm_facts *facts, const struct err *failed); /* a call, for /metrics */
 void door_end(struct door *d);
 
 /* The body as JSON, or NULL when an error was replied. cJSON_Delete it. */

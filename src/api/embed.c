@@ -20,7 +20,6 @@ static void on_done(void *arg, const struct llm_vectors *v, const struct err *fa
 {
     struct embed *e = arg;
     e->d.llm = NULL;
-    door_count(&e->d, &v->facts, failed);
     if (failed) {
         door_fail(&e->d, failed, &v->facts, NULL);
     } else {

@@ -1,14 +1,15 @@
-/* /metrics: Prometheus text format 0.0.4, out of the same rows as INFO, and what calls took (tally.h). A row whose
+/* /metrics: Prometheus text format 0.0.4, out of the same rows as INFO, and what calls took (llm/tally.h). A row whose
  * value is not a number is left out, because one bad line makes a scraper throw the whole page away. */
 #include "api/families.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "api/tally.h"
+#include "api/answers.h"
 #include "base/buf.h"
 #include "base/info.h"
 #include "base/num.h"
+#include "llm/llm.h"
 
 static void add_help(struct buf *to, const char *help)
 {
@@ -46,7 +47,9 @@ static void metrics(struct httpd_req *r)
 {
     struct buf body = {0};
     info_each(add_row, &body);
-    tally_print(&body);
+    if (api_gate && api_gate->llm())
+        llm_metrics(api_gate->llm(), &body);
+    answers_print(&body);
     httpd_reply_take(r, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
 

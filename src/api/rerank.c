@@ -19,7 +19,6 @@ static void on_done(void *arg, const struct llm_ranks *ranks, const struct err *
 {
     struct rerank *e = arg;
     e->d.llm = NULL;
-    door_count(&e->d, &ranks->facts, failed);
     if (failed) {
         door_fail(&e->d, failed, &ranks->facts, NULL);
     } else {

@@ -20,6 +20,7 @@ struct llm {
     struct routes routes;
     struct accounts *accounts;
     struct idem *idem;
+    struct tally *tally;
     struct list calls; /* oldest first */
     struct dict by_id;
     struct queue queue;
@@ -107,14 +108,14 @@ void decide_boot(void);
 /* Starts the call's next attempt or puts it into the queue; 0. Or the error that it ends with; nothing was called back.
  */
 int decide_go(struct llm_call *c, struct err *err);
-void decide_go_or_end(struct llm_call *c); /* the same, and the end when that fails */
+void decide_go_or_end(struct llm_call *c);       /* the same, and the end when that fails */
 int64_t decide_tokens(const struct llm_call *c); /* the estimate of what goes into the present attempt */
 void decide_settle(struct llm_call *c, enum account_end end);
 void decide_set_timer(struct llm_call *c, int64_t ms);
 void decide_timer(void *call);
 void decide_stop(struct llm_call *c); /* the server stops: a call that waits ends */
 void decide_wake(void *llm);
-int64_t decide_now(void); /* monotonic ms */
+int64_t decide_now(void);                /* monotonic ms */
 int decide_slots(const struct model *m); /* of its keyring: without keys the first stands for it */
 
 /* ---- after.c ---- */

@@ -27,6 +27,9 @@ struct llm_message {
     struct slice thinking;     /* JSON array of signed thinking blocks, on an assistant message (Anthropic) */
 };
 
+/* Where a call comes from, for /metrics. */
+enum llm_door { LLM_DOOR_RESP, LLM_DOOR_HTTP };
+
 /* Whose call it is and how it is to be treated, for every kind of call. */
 struct llm_caller {
     struct slice owner;  /* our user, whose limits and usage it counts against; empty: nobody's */
@@ -34,7 +37,9 @@ struct llm_caller {
     struct slice tag;    /* for LLM.CALLS: what it belongs to */
     int priority;        /* in the waiting queue: 0 (first) to LLM_PRIORITY_LAST; LLM_PRIORITY when in doubt */
     int timeout_ms;      /* for everything, waiting and retries included; 0: the model's, or the default */
-    bool check;          /* to see whether a model is back: goes through an open breaker and uses keys that rest */
+    enum llm_door door;
+    int64_t came_us; /* when its request came, monotonic, for /metrics; 0: the call's start */
+    bool check;      /* to see whether a model is back: goes through an open breaker and uses keys that rest */
 };
 #define LLM_PRIORITY      4
 #define LLM_PRIORITY_LAST 9

@@ -21,6 +21,7 @@
 #include "llm/call.h"
 #include "llm/check.h"
 #include "llm/idempotency.h"
+#include "llm/tally.h"
 
 static char *default_chat, *default_embed;
 static int64_t default_timeout = 60000, max_calls = 10000;
@@ -40,6 +41,7 @@ void llm_boot(void)
     SETTING_REGISTER(settings);
     account_boot();
     idem_boot();
+    tally_boot();
     decide_boot();
     health_boot();
 }
@@ -262,6 +264,11 @@ void llm_stats(const struct llm *l, struct llm_stats *to)
     to->queued = l->queue.count;
 }
 
+void llm_metrics(const struct llm *l, struct buf *to)
+{
+    tally_print(l->tally, to);
+}
+
 struct models *llm_models(struct llm *l)
 {
     return &l->models;
@@ -344,6 +351,7 @@ struct llm *llm_create(struct loop *loop, struct http_client *http, struct job_p
     routes_init(&l->routes);
     l->accounts = accounts_create();
     l->idem = idem_create();
+    l->tally = tally_create();
     l->wake = timer_create_on(loop, decide_wake, l);
     health_start(l);
     return l;
@@ -372,5 +380,6 @@ void llm_destroy(struct llm *l)
     models_release(&l->models);
     accounts_destroy(l->accounts);
     idem_destroy(l->idem);
+    tally_destroy(l->tally);
     mem_free(l);
 }

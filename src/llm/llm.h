@@ -25,6 +25,7 @@
 #include "net/http_client.h"
 
 struct accounts;
+struct buf;
 struct idem;
 struct llm;
 struct llm_call; /* valid until its done() returns */
@@ -91,6 +92,8 @@ struct llm_stats {
     uint64_t tokens_in, tokens_out;
 };
 void llm_stats(const struct llm *m, struct llm_stats *to);
+/* What the calls that ended took, whoever made them (those of health checks are not among them), as Prometheus text. */
+void llm_metrics(const struct llm *m, struct buf *to);
 
 /* How a model does: for LLM.MODEL GET, INFO and /metrics. */
 struct llm_deployment_info {

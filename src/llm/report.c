@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "llm/tally.h"
 
 void report_free(struct llm_call *c)
 {
@@ -106,9 +107,22 @@ static void report_media(struct llm_call *c, const struct llm_facts *facts, cons
     c->heard(c->arg, &m, err);
 }
 
+/* Every call but those that only look whether a model is back. */
+static void observe(const struct llm_call *c, const struct llm_facts *facts, const struct err *err, int64_t now_us)
+{
+    const char *class = llm_class_name(facts->failure);
+    int64_t came_us = c->who->came_us > 0 ? c->who->came_us : c->started_us;
+    if (err && facts->failure == LLM_FINE)
+        class = err->code == ERR_CANCELLED ? "cancelled" : "refused";
+    if (!c->who->check)
+        tally_add(c->llm->tally, facts, class, c->who->door, now_us - came_us - facts->us_vendor);
+}
+
 static void report(struct llm_call *c, const struct err *err)
 {
-    struct llm_facts facts = facts_of(c, clock_mono_us() - c->started_us);
+    int64_t now = clock_mono_us();
+    struct llm_facts facts = facts_of(c, now - c->started_us);
+    observe(c, &facts, err, now);
     switch (c->asked.kind) {
     case MODEL_CHAT: report_chat(c, &facts, err); break;
     case MODEL_EMBED: report_vectors(c, &facts, err); break;

@@ -1,8 +1,9 @@
-#include "api/tally.h"
+#include "llm/tally.h"
 
 #include <stddef.h>
 #include <string.h>
 
+#include "base/dict.h"
 #include "base/mem.h"
 #include "base/setting.h"
 #include "llm/money.h"
@@ -43,20 +44,15 @@ struct row {
     struct seconds took[HISTOGRAMS];
 };
 
-struct answers {
-    const char *route;
-    int status;
-    uint64_t n;
+struct tally {
+    struct row **rows; /* in the order of coming */
+    int n;
+    struct dict by_key;
 };
-#define ANSWERS 200 /* routes times statuses: both come from us */
 
 static int64_t max_rows;
-static struct row **rows; /* in the order of coming */
-static int nrows;
-static struct answers answers[ANSWERS];
-static int nanswers;
 
-void tally_quote(struct buf *to, struct slice value)
+static void quote(struct buf *to, struct slice value)
 {
     buf_add_char(to, '"');
     for (size_t i = 0; i < value.len; i++) {
@@ -71,50 +67,51 @@ void tally_quote(struct buf *to, struct slice value)
     buf_add_char(to, '"');
 }
 
-static void put_labels(struct buf *to, struct slice model, struct slice route, const char *class)
+static void put_labels(struct buf *to, struct slice model, struct slice route, const char *class, enum llm_door door)
 {
+    static const char *const doors[] = {"resp", "http"};
     buf_add_str(to, "model=");
-    tally_quote(to, model);
+    quote(to, model);
     buf_add_str(to, ",route=");
-    tally_quote(to, route);
-    buf_addf(to, ",class=\"%s\"", class);
+    quote(to, route);
+    buf_addf(to, ",class=\"%s\",door=\"%s\"", class, doors[door]);
 }
 
-static struct row *find(const char *key)
+static struct slice key_of(const void *entry)
 {
-    for (int i = 0; i < nrows; i++)
-        if (strcmp(rows[i]->key, key) == 0)
-            return rows[i];
-    return NULL;
+    return slice_str(((const struct row *)entry)->key);
 }
 
-static struct row *add_row(const char *key)
+static const struct dict_type by_key = {.key = key_of};
+
+static struct row *add_row(struct tally *t, const char *key)
 {
-    if ((nrows & (nrows + 1)) == 0)
-        rows = mem_realloc(rows, sizeof *rows * ((size_t)nrows * 2 + 2));
-    struct row *r = rows[nrows++] = mem_zero(sizeof *r);
+    if ((t->n & (t->n + 1)) == 0)
+        t->rows = mem_realloc(t->rows, sizeof *t->rows * ((size_t)t->n * 2 + 2));
+    struct row *r = t->rows[t->n++] = mem_zero(sizeof *r);
     r->key = mem_strdup(key);
+    dict_add(&t->by_key, r);
     return r;
 }
 
-static struct row *row_of(const struct llm_facts *f, const char *class)
+static struct row *row_of(struct tally *t, const struct llm_facts *f, const char *class, enum llm_door door)
 {
     struct buf key = {0};
-    put_labels(&key, f->model, f->route, class);
-    struct row *r = find(buf_cstr(&key));
-    if (!r && nrows >= max_rows) {
+    put_labels(&key, f->model, f->route, class, door);
+    struct row *r = dict_find(&t->by_key, buf_slice(&key));
+    if (!r && t->n >= max_rows) {
         buf_clear(&key);
-        put_labels(&key, SLICE("other"), SLICE("other"), class);
-        r = find(buf_cstr(&key));
+        put_labels(&key, SLICE("other"), SLICE("other"), class, door);
+        r = dict_find(&t->by_key, buf_slice(&key));
     }
-    r = r ? r : add_row(buf_cstr(&key));
+    r = r ? r : add_row(t, buf_cstr(&key));
     buf_release(&key);
     return r;
 }
 
-void tally_add(const struct llm_facts *f, const char *class, int64_t overhead_us)
+void tally_add(struct tally *t, const struct llm_facts *f, const char *class, enum llm_door door, int64_t overhead_us)
 {
-    struct row *r = row_of(f, class);
+    struct row *r = row_of(t, f, class, door);
     r->calls++;
     r->attempts += f->attempts;
     r->tokens_in = money_add(r->tokens_in, f->tokens_in);
@@ -125,18 +122,6 @@ void tally_add(const struct llm_facts *f, const char *class, int64_t overhead_us
     seconds_add(&r->took[FIRST], f->us_first);
     seconds_add(&r->took[VENDOR], f->us_vendor);
     seconds_add(&r->took[OVERHEAD], overhead_us);
-}
-
-void tally_answer(const char *route, int status)
-{
-    int i = 0;
-    while (i < nanswers && (answers[i].status != status || strcmp(answers[i].route, route) != 0))
-        i++;
-    if (i == ANSWERS)
-        return;
-    if (i == nanswers)
-        answers[nanswers++] = (struct answers){route, status, 0};
-    answers[i].n++;
 }
 
 /* ---- the page ---- */
@@ -160,7 +145,7 @@ static void print_seconds(struct buf *to, const char *name, const char *labels, 
     buf_addf(to, "%s_count{%s} %llu\n", name, labels, (unsigned long long)s->n);
 }
 
-static void print_histograms(struct buf *to)
+static void print_histograms(const struct tally *t, struct buf *to)
 {
     static const struct {
         const char *name, *help;
@@ -168,22 +153,22 @@ static void print_histograms(struct buf *to)
         {"skald_gateway_request_seconds", "From a call's start to its end"},
         {"skald_gateway_first_piece_seconds", "From a call's start to its first piece"},
         {"skald_gateway_upstream_seconds", "Time of a call that was spent with vendors"},
-        {"skald_gateway_overhead_seconds", "Time of an HTTP request that was not spent with vendors"},
+        {"skald_gateway_overhead_seconds", "Time from a request's coming to its end that was not spent with vendors"},
     };
     for (int h = 0; h < HISTOGRAMS; h++) {
         head(to, which[h].name, "histogram", which[h].help);
-        for (int i = 0; i < nrows; i++)
-            print_seconds(to, which[h].name, rows[i]->key, &rows[i]->took[h]);
+        for (int i = 0; i < t->n; i++)
+            print_seconds(to, which[h].name, t->rows[i]->key, &t->rows[i]->took[h]);
     }
 }
 
-static void print_counters(struct buf *to)
+static void print_counters(const struct tally *t, struct buf *to)
 {
     static const struct {
         const char *name, *help;
         size_t at;
     } which[] = {
-        {"skald_gateway_calls_total", "Calls of models through the HTTP door", offsetof(struct row, calls)},
+        {"skald_gateway_calls_total", "Calls of models that ended", offsetof(struct row, calls)},
         {"skald_gateway_attempts_total", "Times that a vendor was asked", offsetof(struct row, attempts)},
         {"skald_gateway_tokens_in_total", "Tokens sent to models", offsetof(struct row, tokens_in)},
         {"skald_gateway_tokens_out_total", "Tokens that models answered", offsetof(struct row, tokens_out)},
@@ -192,45 +177,52 @@ static void print_counters(struct buf *to)
     };
     for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
         head(to, which[k].name, "counter", which[k].help);
-        for (int i = 0; i < nrows; i++) {
+        for (int i = 0; i < t->n; i++) {
             int64_t n;
-            memcpy(&n, (const char *)rows[i] + which[k].at, sizeof n);
-            buf_addf(to, "%s{%s} %lld\n", which[k].name, rows[i]->key, (long long)n);
+            memcpy(&n, (const char *)t->rows[i] + which[k].at, sizeof n);
+            buf_addf(to, "%s{%s} %lld\n", which[k].name, t->rows[i]->key, (long long)n);
         }
     }
 }
 
-static void print_cost(struct buf *to)
+static void print_cost(const struct tally *t, struct buf *to)
 {
     char text[MONEY_TEXT];
     head(to, "skald_gateway_cost_total", "counter", "What calls cost, in the currency of the prices");
-    for (int i = 0; i < nrows; i++) {
-        buf_addf(to, "skald_gateway_cost_total{%s} ", rows[i]->key);
-        buf_add(to, text, money_text(text, rows[i]->cost));
+    for (int i = 0; i < t->n; i++) {
+        buf_addf(to, "skald_gateway_cost_total{%s} ", t->rows[i]->key);
+        buf_add(to, text, money_text(text, t->rows[i]->cost));
         buf_add_char(to, '\n');
     }
 }
 
-void tally_print(struct buf *to)
+void tally_print(const struct tally *t, struct buf *to)
 {
-    print_histograms(to);
-    print_counters(to);
-    print_cost(to);
-    head(to, "skald_http_answers_total", "counter", "Answers of the routes that call models, by status");
-    for (int i = 0; i < nanswers; i++)
-        buf_addf(to, "skald_http_answers_total{route=\"%s\",status=\"%d\"} %llu\n", answers[i].route, answers[i].status,
-                 (unsigned long long)answers[i].n);
+    print_histograms(t, to);
+    print_counters(t, to);
+    print_cost(t, to);
 }
 
-void tally_end(void)
+/* ---- life ---- */
+
+struct tally *tally_create(void)
 {
-    for (int i = 0; i < nrows; i++) {
-        mem_free(rows[i]->key);
-        mem_free(rows[i]);
+    struct tally *t = mem_zero(sizeof *t);
+    dict_init(&t->by_key, &by_key);
+    return t;
+}
+
+void tally_destroy(struct tally *t)
+{
+    if (!t)
+        return;
+    dict_release(&t->by_key);
+    for (int i = 0; i < t->n; i++) {
+        mem_free(t->rows[i]->key);
+        mem_free(t->rows[i]);
     }
-    mem_free(rows);
-    rows = NULL;
-    nrows = nanswers = 0;
+    mem_free(t->rows);
+    mem_free(t);
 }
 
 static const struct setting settings[] = {
@@ -240,10 +232,11 @@ static const struct setting settings[] = {
      .dflt = "500",
      .min = 1,
      .max = 10000,
-     .help = "How many sets of labels (model, route, class of failure) /metrics tells apart; the rest is \"other\"."},
+     .help =
+         "How many sets of labels (model, route, class of failure, door) /metrics tells apart; the rest is \"other\"."},
 };
 
-void tally_settings(void)
+void tally_boot(void)
 {
     SETTING_REGISTER(settings);
 }
