@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "cmd/llm_options.h"
+#include "cmd/llm_said.h"
 #include "cmd/llm_turn.h"
 #include "cmd/session_turn.h"
-#include "session/context.h"
 
 /* ---- the answer ---- */
 
@@ -39,38 +39,24 @@ static void reply_all(struct llm_turn *t, const struct llm_reply *a)
 
 /* ---- the question ---- */
 
-/* The session's context, without its own system prompt when the call brings one, then the question. */
-static struct llm_message *messages_of(const struct session_context *ctx, bool has_system,
-                                       const struct session_msg *question, int *n)
-{
-    struct llm_message *m = mem_alloc((ctx->n + 1) * sizeof *m);
-    *n = 0;
-    for (size_t i = 0; i < ctx->n; i++) {
-        if (i == 0 && has_system && ctx->v[0].role == SESSION_SYSTEM && session_id_none(ctx->v[0].id))
-            continue;
-        m[(*n)++] = llm_message_of(&ctx->v[i]);
-    }
-    m[(*n)++] = llm_message_of(question);
-    return m;
-}
-
+/* key.p NULL: no session. */
 static void begin(struct call *c, struct slice key, const struct session_msg *question, struct llm_options *o,
                   const struct session *s)
 {
-    struct session_context ctx = {0};
-    struct llm_turn *t = llm_turn_create(c, key, question, 1);
-    t->meta = o->meta;
-    t->reply = o->meta ? reply_all : reply_text;
-    if (s) {
-        session_context_build(&ctx, s, session_strategy(s));
-        if (!o->q.model.len)
-            o->q.model = session_get(s, SESSION_MODEL);
+    struct llm_message alone = llm_message_of(question);
+    struct llm_said said = {0};
+    struct err err;
+    o->q.messages = &alone;
+    o->q.nmessages = 1;
+    if (key.p && llm_said_build(&said, s, &o->q, session_limits_of(c), store_now(c->db->store), &err) < 0) {
+        call_err(c, &err);
+    } else {
+        struct llm_turn *t = llm_turn_create(c, key, question, 1);
+        t->meta = o->meta;
+        t->reply = o->meta ? reply_all : reply_text;
+        llm_turn_start(t, c, &o->q, o->stream, o->async, o->token);
     }
-    struct llm_message *messages = messages_of(&ctx, o->has_system, question, &o->q.nmessages);
-    o->q.messages = messages;
-    llm_turn_start(t, c, &o->q, o->stream, o->async, o->token);
-    mem_free(messages);
-    session_context_release(&ctx);
+    llm_said_release(&said);
 }
 
 /* The text, then the images, as OpenAI writes them. */

@@ -3,18 +3,16 @@
 #include "cmd/gateway.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "auth/users.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/setting.h"
 #include "cmd/dispatch.h"
+#include "cmd/llm_said.h"
 #include "cmd/outbound.h"
 #include "cmd/permission.h"
 #include "cmd/session_turn.h"
-#include "session/context.h"
 
 /* ---- who ---- */
 
@@ -85,112 +83,15 @@ int gateway_may(const struct user *u, const char *command, struct slice key, str
 struct gateway_turn {
     struct db *db;
     struct slice key;
-    struct session_msg *fresh; /* what is new, its texts owned, and a place for the answer */
-    int nfresh;
-    struct session_context ctx;
-    struct llm_message *messages;
+    struct llm_said from; /* until the call has started */
+    struct session_msg *said;
+    size_t nsaid;
 };
-
-static struct slice copy(struct slice s)
-{
-    return s.len ? slice_of(mem_dup(s.p, s.len), s.len) : SLICE("");
-}
-
-/* What a person reads of a message that came in parts. */
-static struct slice text_of_parts(struct slice parts)
-{
-    struct buf text = {0};
-    struct err err;
-    cJSON *list = json_parse(parts, SIZE_MAX, "parts", &err);
-    const cJSON *part;
-    cJSON_ArrayForEach(part, list)
-    {
-        const char *words = json_str(part, "text", NULL);
-        if (words && text.len)
-            buf_add_char(&text, '\n');
-        if (words)
-            buf_add_str(&text, words);
-    }
-    cJSON_Delete(list);
-    size_t n = text.len;
-    return n ? slice_of(buf_take(&text, &n), n) : SLICE("");
-}
-
-static bool is_system(const struct llm_message *m)
-{
-    return slice_eq(m->role, SLICE("system")) || slice_eq(m->role, SLICE("developer"));
-}
-
-static void keep_fresh(struct gateway_turn *t, const struct llm_message *m)
-{
-    struct session_msg *to = &t->fresh[t->nfresh++];
-    *to = (struct session_msg){.role = SESSION_USER};
-    session_role_parse(m->role, &to->role);
-    to->content = m->parts.len ? text_of_parts(m->parts) : copy(m->content);
-    to->content_parts = copy(m->parts);
-    to->name = copy(m->name);
-    to->tool_call_id = copy(m->tool_call_id);
-}
-
-/* The body's system messages, or the session's own; then the session's messages; then what is new. */
-static void gather(struct gateway_turn *t, struct llm_request *q, int first_new)
-{
-    bool has_system = q->system.len > 0;
-    int n = 0;
-    for (int i = 0; i < q->nmessages; i++)
-        has_system |= is_system(&q->messages[i]);
-    t->messages = mem_zero((t->ctx.n + (size_t)q->nmessages) * sizeof *t->messages);
-    t->fresh = mem_zero(((size_t)q->nmessages + 1) * sizeof *t->fresh);
-    for (int i = 0; i < q->nmessages; i++)
-        if (is_system(&q->messages[i]))
-            t->messages[n++] = q->messages[i];
-    for (size_t i = 0; i < t->ctx.n; i++) {
-        const struct session_msg *m = &t->ctx.v[i];
-        if (i == 0 && has_system && m->role == SESSION_SYSTEM && session_id_none(m->id))
-            continue;
-        t->messages[n++] = (struct llm_message){.role = slice_str(session_role_name(m->role)),
-                                                .content = m->content,
-                                                .parts = m->content_parts,
-                                                .name = m->name,
-                                                .tool_calls = m->tool_calls,
-                                                .tool_call_id = m->tool_call_id,
-                                                .reasoning = m->reasoning,
-                                                .thinking = m->thinking};
-    }
-    for (int i = first_new; i < q->nmessages; i++) {
-        if (is_system(&q->messages[i]))
-            continue;
-        t->messages[n++] = q->messages[i];
-        keep_fresh(t, &q->messages[i]);
-    }
-    q->messages = t->messages;
-    q->nmessages = n;
-}
-
-static int first_new(const struct llm_request *q)
-{
-    int at = q->nmessages;
-    while (at > 0 && !slice_eq(q->messages[at - 1].role, SLICE("assistant")))
-        at--;
-    return at;
-}
-
-static void free_copy(struct slice s)
-{
-    if (s.len)
-        mem_free((char *)s.p);
-}
 
 static void turn_free(struct gateway_turn *t)
 {
     gateway_turn_started(t);
-    for (int i = 0; i < t->nfresh; i++) {
-        free_copy(t->fresh[i].content);
-        free_copy(t->fresh[i].content_parts);
-        free_copy(t->fresh[i].name);
-        free_copy(t->fresh[i].tool_call_id);
-    }
-    mem_free(t->fresh);
+    llm_said_free(t->said, t->nsaid);
     mem_free((char *)t->key.p);
     mem_free(t);
 }
@@ -210,45 +111,29 @@ struct gateway_turn *gateway_turn_begin(struct slice key, struct llm_request *q,
     struct gateway_turn *t = mem_zero(sizeof *t);
     t->db = alone.db;
     t->key = slice_of(mem_dup(key.p, key.len), key.len);
-    if (s) {
-        session_context_build(&t->ctx, s, session_strategy(s));
-        if (!q->model.len)
-            q->model = session_get(s, SESSION_MODEL);
+    if (llm_said_build(&t->from, s, q, session_limits_of(&alone), store_now(t->db->store), err) < 0) {
+        turn_free(t);
+        return NULL;
     }
-    gather(t, q, first_new(q));
-    if (t->nfresh > 0)
-        return t;
-    turn_free(t);
-    err_set(err, ERR_INVALID,
-            "there is no new message for the session: the last of messages must be the user's or a tool's");
-    return NULL;
+    t->said = llm_said_keep(t->from.v, t->from.n);
+    t->nsaid = t->from.n;
+    return t;
 }
 
 void gateway_turn_started(struct gateway_turn *t)
 {
-    session_context_release(&t->ctx);
-    t->ctx = (struct session_context){0};
-    mem_free(t->messages);
-    t->messages = NULL;
+    llm_said_release(&t->from);
+    t->from = (struct llm_said){0};
 }
 
 int gateway_turn_end(struct gateway_turn *t, const struct llm_reply *reply, const struct err *failed, const char *why,
                      struct err *err)
 {
-    char mark[64];
+    char mark[LLM_SAID_MARK];
     int rc = 0;
     if (reply && !outbound_stopping() && (!failed || reply->text.len)) {
-        struct session_msg *answer = &t->fresh[t->nfresh];
-        *answer = (struct session_msg){.role = SESSION_ASSISTANT,
-                                       .content = reply->text,
-                                       .reasoning = reply->reasoning,
-                                       .thinking = reply->thinking};
-        if (failed)
-            answer->meta =
-                slice_of(mark, (size_t)snprintf(mark, sizeof mark, "{\"partial\":true,\"reason\":\"%s\"}", why));
-        else
-            answer->tool_calls = reply->tool_calls;
-        rc = session_turn_add_alone(t->db, t->key, t->fresh, (size_t)t->nfresh + 1, NULL, err);
+        t->said[t->nsaid] = llm_said_answer(reply, failed ? why : NULL, mark);
+        rc = session_turn_add_alone(t->db, t->key, t->said, t->nsaid + 1, NULL, err);
     }
     turn_free(t);
     return rc;

@@ -19,8 +19,7 @@ int gateway_login(struct slice token, bool local, struct user **who, struct err 
 int gateway_may(const struct user *u, const char *command, struct slice key, struct err *err);
 
 /* A turn in a session of database 0. begin reads the session: q's messages become its context and then what is new in
- * the body's messages (all behind the last answer there), a system prompt in the body stands in the place of the
- * session's, and q's model is the session's when it names none. The caller starts the call, says gateway_turn_started,
+ * the body's messages (llm_said.h), and q's model is the session's when it names none. The caller starts the call, says gateway_turn_started,
  * and owes one gateway_turn_end, which adds what was new and the answer, with their effects. */
 struct gateway_turn;
 struct gateway_turn *gateway_turn_begin(struct slice key, struct llm_request *q,

@@ -125,7 +125,6 @@ static bool model(struct call *c, struct slice v, struct llm_options *o)
 
 static bool prompt(struct call *c, struct slice v, struct llm_options *o)
 {
-    o->has_system = true;
     return text(c, v, "SYSTEM", &o->q.system);
 }
 

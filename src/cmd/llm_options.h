@@ -16,7 +16,7 @@ struct llm_options {
     int nimages;
     struct slice token; /* IDEMPOTENCY; p NULL: not given */
     struct buf choice;  /* TOOL-CHOICE as JSON */
-    bool has_system, stream, async, meta;
+    bool stream, async, meta;
 };
 
 /* argv from `first` on. False: the error is replied. q.stop points into o, so o must not move afterwards. release is

@@ -1,5 +1,7 @@
 #include "cmd/llm_said.h"
 
+#include <stdio.h>
+
 #include "base/json.h"
 #include "base/mem.h"
 #include "cmd/llm_options.h"
@@ -69,6 +71,32 @@ static int keep_new(struct llm_said *s, const struct llm_request *q, bool all, c
                    "there is no new message for the session: the last of messages must be the user's or a tool's");
 }
 
+static bool context_has(const struct llm_said *s, uint32_t i)
+{
+    struct session_id id = session_at(s->whole, i).id;
+    for (size_t k = s->ctx.n; k-- > 0;)
+        if (session_id_cmp(s->ctx.v[k].id, id) == 0)
+            return true;
+    return false;
+}
+
+static bool build_whole(struct llm_said *s, struct session_strategy strategy)
+{
+    uint32_t count = session_count(s->whole);
+    session_context_release(&s->ctx);
+    session_context_build(&s->ctx, s->whole, strategy);
+    return context_has(s, count - (uint32_t)s->n) && context_has(s, count - 1);
+}
+
+/* Nothing but the calls and what came behind them. */
+static struct session_strategy only_the_turn(const struct session *s)
+{
+    uint32_t count = session_count(s), n = 1;
+    while (n < count && session_at(s, count - n).role != SESSION_ASSISTANT)
+        n++;
+    return (struct session_strategy){SESSION_LAST, n};
+}
+
 /* The session as it will be, for tools' answers: a context holds them only beside their calls. */
 static int whole_context(struct llm_said *s, const struct session *was, int64_t now_ms, struct err *err)
 {
@@ -76,8 +104,7 @@ static int whole_context(struct llm_said *s, const struct session *was, int64_t 
     int rc = session_add(s->whole, s->v, s->n, now_ms, NULL, NULL, err);
     if (rc < 0)
         return rc;
-    session_context_build(&s->ctx, s->whole, session_strategy(was));
-    if (s->ctx.n && session_id_cmp(s->ctx.v[s->ctx.n - 1].id, session_last_id(s->whole)) == 0)
+    if (build_whole(s, session_strategy(was)) || build_whole(s, only_the_turn(s->whole)))
         return 0;
     return err_set(err, ERR_INVALID, "the tool messages do not answer the calls of the session's last message");
 }
@@ -88,7 +115,7 @@ int llm_said_build(struct llm_said *s, const struct session *was, struct llm_req
     *s = (struct llm_said){0};
     bool fresh = !was || session_count(was) == 0;
     int rc = keep_new(s, q, fresh, limits, err), n = 0;
-    bool tools = rc == 0 && !fresh && s->v[0].role == SESSION_TOOL, has_system = q->system.len > 0;
+    bool tools = rc == 0 && !fresh && s->v[0].role == SESSION_TOOL, has_system = q->system.p != NULL;
     if (rc == 0 && tools)
         rc = whole_context(s, was, now_ms, err);
     else if (rc == 0 && was)
@@ -122,4 +149,48 @@ void llm_said_release(struct llm_said *s)
     mem_free(s->texts);
     mem_free(s->v);
     mem_free(s->messages);
+}
+
+/* ---- what is kept ---- */
+
+static struct session_msg copy_of(const struct session_msg *m)
+{
+    struct session_msg to = *m;
+    to.content = slice_of(mem_dup(m->content.len ? m->content.p : "", m->content.len), m->content.len);
+    for (int i = 0; i < SESSION_PARTS; i++) {
+        struct slice *part = session_part(&to, (enum session_part)i);
+        part->p = part->len ? mem_dup(part->p, part->len) : NULL;
+    }
+    return to;
+}
+
+struct session_msg *llm_said_keep(const struct session_msg *v, size_t n)
+{
+    struct session_msg *to = mem_zero((n + 1) * sizeof *to);
+    for (size_t i = 0; i < n; i++)
+        to[i] = copy_of(&v[i]);
+    return to;
+}
+
+void llm_said_free(struct session_msg *v, size_t n)
+{
+    for (size_t i = 0; v && i < n; i++) {
+        mem_free((char *)v[i].content.p);
+        for (int part = 0; part < SESSION_PARTS; part++)
+            mem_free((char *)session_part_of(&v[i], (enum session_part)part).p);
+    }
+    mem_free(v);
+}
+
+struct session_msg llm_said_answer(const struct llm_reply *a, const char *why, char mark[LLM_SAID_MARK])
+{
+    struct session_msg m = {.role = SESSION_ASSISTANT, .content = a->text, .reasoning = a->reasoning};
+    if (why) {
+        int len = snprintf(mark, LLM_SAID_MARK, "{\"partial\":true,\"reason\":\"%s\"}", why);
+        m.meta = slice_of(mark, (size_t)len);
+    } else {
+        m.tool_calls = a->tool_calls;
+        m.thinking = a->thinking;
+    }
+    return m;
 }

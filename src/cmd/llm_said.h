@@ -4,7 +4,10 @@
  * Such clients send the whole conversation each time; the session has its past already. New is what stands behind the
  * last answer in the list, or all of it when the session is new. System and developer messages are this call's
  * instructions: they stand in the place of the session's own prompt and are not kept. New answers of tools belong to
- * the calls that the session's last message made, and go to the model with them.
+ * the calls that the session's last message made, and go to the model with them, even where the session's strategy would
+ * leave the calls out: vendors refuse answers without them.
+ *
+ * LLM.RAW, LLM.CHAT and the HTTP door all begin here, and end with llm_said_answer.
  *
  * Thread: loop. */
 #ifndef CMD_LLM_SAID_H
@@ -30,5 +33,15 @@ struct llm_said {
 int llm_said_build(struct llm_said *s, const struct session *was, struct llm_request *q,
                    const struct session_limits *limits, int64_t now_ms, struct err *err);
 void llm_said_release(struct llm_said *s);
+
+/* What was said, copied, with a place behind it for the answer. */
+struct session_msg *llm_said_keep(const struct session_msg *v, size_t n);
+void llm_said_free(struct session_msg *v, size_t n); /* n without the answer, which is borrowed; NULL allowed */
+
+#define LLM_SAID_MARK 64
+/* The answer as a message, borrowed from a and mark. why: NULL, or why it is not whole ("client", "cancel",
+ * "upstream"): then it is marked so in its META, and has neither tool calls nor signed thinking, which only a whole
+ * answer has whole. */
+struct session_msg llm_said_answer(const struct llm_reply *a, const char *why, char mark[LLM_SAID_MARK]);
 
 #endif

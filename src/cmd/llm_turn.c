@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/llm_said.h"
 #include "cmd/outbound.h"
 #include "cmd/session_turn.h"
 #include "llm/llm.h"
@@ -57,17 +58,6 @@ void llm_caller_fill(const struct call *c, struct llm_caller *to)
 
 /* ---- the session ---- */
 
-static struct session_msg copy_of(const struct session_msg *m)
-{
-    struct session_msg to = *m;
-    to.content = slice_of(mem_dup(m->content.len ? m->content.p : "", m->content.len), m->content.len);
-    for (int i = 0; i < SESSION_PARTS; i++) {
-        struct slice *part = session_part(&to, (enum session_part)i);
-        part->p = part->len ? mem_dup(part->p, part->len) : NULL;
-    }
-    return to;
-}
-
 struct llm_turn *llm_turn_create(struct call *c, struct slice key, const struct session_msg *said, size_t n)
 {
     struct llm_turn *t = mem_zero(sizeof *t);
@@ -76,9 +66,7 @@ struct llm_turn *llm_turn_create(struct call *c, struct slice key, const struct 
         return t;
     t->key = slice_of(mem_dup(key.p, key.len), key.len);
     t->nsaid = n;
-    t->said = mem_zero((n + 1) * sizeof *t->said); /* one more: the answer's place */
-    for (size_t i = 0; i < n; i++)
-        t->said[i] = copy_of(&said[i]);
+    t->said = llm_said_keep(said, n);
     return t;
 }
 
@@ -86,12 +74,7 @@ static void turn_free(struct llm_turn *t)
 {
     if (t->release)
         t->release(t->own);
-    for (size_t i = 0; i < t->nsaid; i++) {
-        mem_free((char *)t->said[i].content.p);
-        for (int part = 0; part < SESSION_PARTS; part++)
-            mem_free((char *)session_part_of(&t->said[i], (enum session_part)part).p);
-    }
-    mem_free(t->said);
+    llm_said_free(t->said, t->nsaid);
     mem_free((char *)t->key.p);
     mem_free(t);
 }
@@ -103,22 +86,13 @@ static const char *why_cut(const struct llm_turn *t, const struct err *failed)
     return failed->code == ERR_CANCELLED ? "cancel" : "upstream";
 }
 
-/* What was said and the answer, or what had come of it: all or nothing. Tool calls and signed thinking are whole only
- * in a whole answer. */
+/* What was said and the answer, or what had come of it: all or nothing. */
 static int add_turn(struct llm_turn *t, const struct llm_reply *a, const struct err *failed, struct err *err)
 {
-    char mark[64];
+    char mark[LLM_SAID_MARK];
     size_t n = t->nsaid + 1;
     struct session_id *ids = mem_alloc(n * sizeof *ids);
-    struct session_msg *answer = &t->said[t->nsaid];
-    *answer = (struct session_msg){.role = SESSION_ASSISTANT, .content = a->text, .reasoning = a->reasoning};
-    if (failed) {
-        int len = snprintf(mark, sizeof mark, "{\"partial\":true,\"reason\":\"%s\"}", why_cut(t, failed));
-        answer->meta = slice_of(mark, (size_t)len);
-    } else {
-        answer->tool_calls = a->tool_calls;
-        answer->thinking = a->thinking;
-    }
+    t->said[t->nsaid] = llm_said_answer(a, failed ? why_cut(t, failed) : NULL, mark);
     int rc = t->call ? session_turn_add(t->call, t->key, t->said, n, ids, err)
                      : session_turn_add_alone(t->db, t->key, t->said, n, ids, err);
     if (rc == 0)

@@ -190,6 +190,27 @@ def test_session(door, r, model, mock):
     assert door.chat(m, status=400, headers={"x_skald_session": "text"})[1]["error"]["code"] == "wrong_type"
 
 
+def test_a_tools_answer_goes_with_its_call(door, r, model, mock):
+    """In both forms, and whatever the session's strategy would leave out."""
+    tool, m = model("tool"), model("words=1")
+    raw(r, "SESSION.CREATE", "weather", "CONTEXT", "LAST", 1)
+    answers = (("/v1/chat/completions", {"role": "tool", "tool_call_id": "call_1", "content": "sun"}),
+               ("/v1/messages", {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1",
+                                                              "content": "sun"}]}))
+    for path, said in answers:
+        door.chat(tool, "Rain?", headers={"x_skald_session": "weather"})
+        wrong = json.loads(json.dumps(said).replace("call_1", "call_2"))
+        for message, status in ((wrong, 400), (said, 200)):
+            body = {"model": m, "max_tokens": 9, "messages": [message]}
+            got, _, data = door.ask("POST", path, body, x_skald_session="weather")
+            assert got == status, data
+        sent = json.loads(mock.requests()[-1]["body"])["messages"]
+        assert [x["role"] for x in sent] == ["assistant", "tool"]
+        assert sent[0]["tool_calls"][0]["id"] == sent[1]["tool_call_id"] == "call_1"
+    kept = json.loads(raw(r, "SESSION.EXPORT", "weather"))["messages"]
+    assert [x["role"] for x in kept] == ["user", "assistant", "tool", "assistant"] * 2
+
+
 def test_vanished_client(door, r, model, mock):
     """The call ends soon after its client hung up; what had come stays in the session, marked."""
     for stream in (True, False):

@@ -91,6 +91,20 @@ def test_a_tools_answer_finds_its_call(r, model, mock):
     assert [x[b"role"] for x in messages(r, "s")] == [b"user", b"assistant", b"tool", b"assistant"]
 
 
+def test_a_call_is_not_trimmed_away_from_its_answer(r, model, mock):
+    raw(r, "SESSION.CREATE", "s", "CONTEXT", "LAST", 1)
+    raw(r, "LLM.RAW", body(model("tool"), "Rain?"), "SESSION", "s")
+    m = model("words=1")
+    assert error(r, "LLM.RAW", body(m, {"role": "tool", "tool_call_id": "other", "content": "no"}, "And?"), "SESSION",
+                 "s").startswith("INVALID")
+    raw(r, "LLM.RAW", body(m, {"role": "tool", "tool_call_id": "call_1", "content": "sun"}, "So?"), "SESSION", "s")
+    assert [x["role"] for x in sent(mock)["messages"]] == ["assistant", "tool", "user"]
+    assert sent(mock)["messages"][0]["tool_calls"][0]["id"] == "call_1"
+    raw(r, "SESSION.SET", "s", "CONTEXT", "LAST 3")
+    raw(r, "LLM.CHAT", "s", "more", "MODEL", m)
+    assert [x["role"] for x in sent(mock)["messages"]] == ["user", "assistant", "user"]
+
+
 def test_images_in_a_session(r, model, mock):
     parts = [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]
     m = model("words=1")
