@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/cursor.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -434,22 +435,6 @@ static void emit_chain(const struct dict_bucket *head, void (*fn)(void *, void *
     mem_free(batch);
 }
 
-static uint64_t reverse_bits(uint64_t v)
-{
-    v = __builtin_bswap64(v);
-    v = (v >> 4 & 0x0f0f0f0f0f0f0f0fULL) | (v & 0x0f0f0f0f0f0f0f0fULL) << 4;
-    v = (v >> 2 & 0x3333333333333333ULL) | (v & 0x3333333333333333ULL) << 2;
-    return (v >> 1 & 0x5555555555555555ULL) | (v & 0x5555555555555555ULL) << 1;
-}
-
-/* Counts up from the highest bit of the mask: buckets that a growth splits out of a visited one are behind the cursor.
- */
-static uint64_t next_cursor(uint64_t v, uint64_t mask)
-{
-    v |= ~mask;
-    return reverse_bits(reverse_bits(v) + 1);
-}
-
 uint64_t dict_scan(struct dict *d, uint64_t v, void (*fn)(void *arg, void *entry), void *arg)
 {
     if (dict_count(d) == 0)
@@ -458,14 +443,14 @@ uint64_t dict_scan(struct dict *d, uint64_t v, void (*fn)(void *arg, void *entry
     if (!d->table[1]) {
         uint64_t mask = buckets(d, 0) - 1;
         emit_chain(&d->table[0][v & mask], fn, arg);
-        v = next_cursor(v, mask);
+        v = cursor_next(v, mask);
     } else {
         int small = d->bits[0] <= d->bits[1] ? 0 : 1, large = 1 - small;
         uint64_t m0 = buckets(d, small) - 1, m1 = buckets(d, large) - 1;
         emit_chain(&d->table[small][v & m0], fn, arg);
         do { /* every bucket of the larger table that the small one's bucket expands to */
             emit_chain(&d->table[large][v & m1], fn, arg);
-            v = next_cursor(v, m1);
+            v = cursor_next(v, m1);
         } while (v & (m0 ^ m1));
     }
     if (--d->paused == 0)

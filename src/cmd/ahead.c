@@ -1,10 +1,10 @@
 /* Looking ahead, see ahead.h.
  *
- * A lookup in a large keyspace is two or three cache misses, each of which needs the one before: the table's bucket, the
- * object, and for a container its own table. A GET of one key among a million spends half of its time in them. So the
- * commands of a pipeline are taken through these steps side by side, each step asking for what the next one reads
- * (group prefetching: Chen, Ailamaki, Gibbons, Mowry 2004). Every step reads only what is in memory for certain, whether
- * or not it is the right entry: a guess that is wrong costs time and nothing else.
+ * A lookup in a large keyspace is two or three cache misses, each of which needs the one before: the table's bucket,
+ * the object, and for a container its own table. A GET of one key among a million spends half of its time in them. So
+ * the commands of a pipeline are taken through these steps side by side, each step asking for what the next one reads
+ * (group prefetching: Chen, Ailamaki, Gibbons, Mowry 2004). Every step reads only what is in memory for certain,
+ * whether or not it is the right entry: a guess that is wrong costs time and nothing else.
  *
  * What was found out on the way, the row and the hash of the first key, is noted in the request for the dispatcher. */
 #include "cmd/ahead.h"
@@ -12,14 +12,13 @@
 #include "base/dict.h"
 #include "cmd/table.h"
 
-#define LOOKS        128 /* keys that are looked up side by side */
-#define KEYS_OF_ONE  16  /* of them, those of one command */
+#define LOOKS       128 /* keys that are looked up side by side */
+#define KEYS_OF_ONE 16  /* of them, those of one command */
 
 struct look {
     const struct resp_request *r;
-    const struct obj *obj;      /* what is probably under the key; NULL: nothing, or a string, which is all there */
-    const struct dict *members; /* of obj; NULL: it has no table */
-    uint64_t hash;              /* the key's, then the member's */
+    const struct obj *obj; /* what is probably under the key; NULL: nothing, or a string, which is all there */
+    uint64_t hash;         /* the key's, then the member's; 0: the object has no table of members */
 };
 static struct look looks[LOOKS];
 
@@ -76,14 +75,12 @@ static void look_at_members(int n)
 {
     for (int i = 0; i < n; i++) {
         struct look *l = &looks[i];
-        if (!l->obj || !type_of(l->obj)->members || !(l->members = type_of(l->obj)->members(l->obj)))
-            continue;
-        l->hash = dict_hash(l->members, member_of(l));
-        dict_prefetch(l->members, l->hash);
+        bool large = l->obj && type_of(l->obj)->prefetch;
+        l->hash = large ? type_of(l->obj)->prefetch(l->obj, member_of(l)) : 0;
     }
     for (int i = 0; i < n; i++)
-        if (looks[i].members)
-            __builtin_prefetch(dict_guess(looks[i].members, looks[i].hash));
+        if (looks[i].hash)
+            type_of(looks[i].obj)->prefetch_on(looks[i].obj, looks[i].hash);
 }
 
 void ahead(struct client *c, struct resp_request *r, int n)

@@ -182,7 +182,6 @@ static void reply_members(struct reply *r, const struct obj *o)
     struct set_iter it;
     for (set_iter_begin(&it, o); set_iter_next(&it);)
         reply_bulk(r, it.member);
-    set_iter_end(&it);
 }
 
 /* All members.
@@ -271,7 +270,6 @@ static void sample(struct call *c, const struct obj *o, size_t n, struct obj *ou
             set_add(out, it.member);
             n--;
         }
-    set_iter_end(&it);
 }
 
 static void srem_effect(struct call *c, const struct obj *gone)
@@ -299,7 +297,6 @@ static void srem_effect(struct call *c, const struct obj *gone)
         buf_clear(&bytes);
         n = 0;
     }
-    set_iter_end(&it);
     buf_release(&bytes);
 }
 
@@ -323,7 +320,6 @@ static void pop_some(struct call *c, struct obj *o, size_t n)
         reply_bulk(c->reply, it.member);
         set_del(o, it.member);
     }
-    set_iter_end(&it);
     removed(c, c->argv[1], o, "spop");
     srem_effect(c, &out);
     bare_release(&out);
@@ -485,7 +481,6 @@ static void intersect(struct obj **sets, int n, bool (*take)(void *arg, struct s
         if (k == n && !take(arg, it.member))
             break;
     }
-    set_iter_end(&it);
 }
 
 static bool take_into(void *arg, struct slice member)
@@ -502,7 +497,6 @@ static void unite(struct obj **sets, int n, struct obj *into)
             continue;
         for (set_iter_begin(&it, sets[k]); set_iter_next(&it);)
             set_add(into, it.member);
-        set_iter_end(&it);
     }
 }
 
@@ -527,13 +521,11 @@ static void subtract(struct obj **sets, int n, struct obj *into)
         if (k == n || lookups > walks)
             set_add(into, it.member);
     }
-    set_iter_end(&it);
     for (int k = 1; k < n && lookups > walks; k++) {
         if (!sets[k])
             continue;
         for (set_iter_begin(&it, sets[k]); set_iter_next(&it);)
             set_del(into, it.member);
-        set_iter_end(&it);
     }
 }
 

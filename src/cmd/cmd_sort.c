@@ -107,7 +107,6 @@ static void load_set(struct sort *s, struct obj *o)
     struct set_iter it;
     for (set_iter_begin(&it, o); set_iter_next(&it);)
         add_item(s, it.member);
-    set_iter_end(&it);
 }
 
 static void load_zset(struct sort *s, struct obj *o)

@@ -45,7 +45,7 @@ static bool source_find(const struct source *s, struct slice member, double *sco
     return s->o->type == OBJ_SET ? set_has(s->o, member) : zset_score(s->o, member, score);
 }
 
-/* for (source_begin(&it, s); source_next(&it);) ... source_end(&it), also when left early. */
+/* for (source_begin(&it, s); source_next(&it);) ... */
 struct source_iter {
     struct slice member;
     double score;
@@ -86,12 +86,6 @@ static bool source_next(struct source_iter *it)
     it->member = it->of.zset.member;
     it->score = it->of.zset.score;
     return true;
-}
-
-static void source_end(struct source_iter *it)
-{
-    if (is_set(it->s))
-        set_iter_end(&it->of.set);
 }
 
 /* --- what is asked for --- */
@@ -244,7 +238,6 @@ static void make_union(struct query *q, struct obj *result)
         struct source_iter it;
         for (source_begin(&it, &q->source[k]); source_next(&it);)
             sum_add(&sums, q, it.member, weighted(&q->source[k], it.score));
-        source_end(&it);
     }
     for (dict_iter_begin(&di, &sums); (s = dict_iter_next(&di));)
         zset_set(result, sum_key(s), s->score);
@@ -284,7 +277,6 @@ static void make_inter(struct query *q, struct obj *result)
         if (in_all(q, it.member, &score))
             zset_set(result, it.member, score);
     }
-    source_end(&it);
 }
 
 static void make_diff(const struct query *q, struct obj *result)
@@ -293,7 +285,6 @@ static void make_diff(const struct query *q, struct obj *result)
     for (source_begin(&it, q->source); source_next(&it);)
         if (!in_another(q, it.member))
             zset_set(result, it.member, it.score);
-    source_end(&it);
 }
 
 static int64_t count_inter(struct query *q)
@@ -306,7 +297,6 @@ static int64_t count_inter(struct query *q)
         if (in_all(q, it.member, &score) && ++n == q->limit)
             break;
     }
-    source_end(&it);
     return n;
 }
 

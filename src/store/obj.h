@@ -137,8 +137,10 @@ struct type_ops {
     int (*load_foreign)(struct rdb_in *from, struct value *out, struct err *err);
     /* Optional: called when the object leaves the keyspace for good or its key changes (a vector set's files). */
     void (*unlinked)(struct obj *o);
-    /* Optional: the table that finds a member, NULL when o has none; for who fetches it ahead of a command. */
-    const struct dict *(*members)(const struct obj *o);
+    /* Optional, both or none: a member of a large container is looked up ahead of its command, in two steps that each
+     * ask the cache for what the next one reads. prefetch gives the member's hash for prefetch_on; 0: nothing to fetch. */
+    uint64_t (*prefetch)(const struct obj *o, struct slice member);
+    void (*prefetch_on)(const struct obj *o, uint64_t hash);
     /* Optional, both or none: elements that have an expiry of their own. next_expiry: the earliest, -1: none has one.
      * expire removes elements that are due, at most `most`, and tells each one's name; *left is how many elements are
      * not due: at 0 nothing is removed, for the key goes. Returns how many were due. */

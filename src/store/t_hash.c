@@ -645,9 +645,18 @@ static void hash_digest(const struct obj *o, uint8_t sha[20])
     hash_iter_end(&it);
 }
 
-static const struct dict *hash_table(const struct obj *o)
+static uint64_t hash_prefetch(const struct obj *o, struct slice field)
 {
-    return hash_is_table(o) ? fields_of(o) : NULL;
+    if (!hash_is_table(o))
+        return 0;
+    uint64_t hash = dict_hash(fields_of(o), field);
+    dict_prefetch(fields_of(o), hash);
+    return hash;
+}
+
+static void hash_prefetch_on(const struct obj *o, uint64_t hash)
+{
+    __builtin_prefetch(dict_guess(fields_of(o), hash));
 }
 
 const struct type_ops hash_ops = {
@@ -661,7 +670,8 @@ const struct type_ops hash_ops = {
     .load = hash_load,
     .digest = hash_digest,
     .effort = hash_effort,
-    .members = hash_table,
+    .prefetch = hash_prefetch,
+    .prefetch_on = hash_prefetch_on,
     .next_expiry = hash_next_expiry,
     .expire = hash_expire,
 };

@@ -1,4 +1,4 @@
-/* Sets, see t_set.h. v.ptr is the intset or the listpack itself, or a struct dict (ENC_HASHTABLE) of members. */
+/* Sets, see t_set.h. v.ptr is the intset or the listpack itself, or a struct strset (ENC_HASHTABLE). */
 #include "store/t_set.h"
 
 #include <assert.h>
@@ -28,56 +28,27 @@ void set_settings(void)
     SETTING_REGISTER(settings);
 }
 
-/* --- members of a table --- */
-
-struct member {
-    uint32_t len;
-    char bytes[];
-};
-
-static struct slice member_key(const void *p)
+static struct strset *table_make(size_t n)
 {
-    const struct member *m = p;
-    return slice_of(m->bytes, m->len);
+    struct strset *t = mem_zero(sizeof *t);
+    strset_reserve(t, n);
+    return t;
 }
 
-static struct member *member_make(struct slice s)
+static struct strset *table_from(const struct obj *o)
 {
-    assert(s.len <= UINT32_MAX); /* the protocol's bulk limit is far below */
-    struct member *m = mem_alloc(sizeof *m + s.len);
-    m->len = (uint32_t)s.len;
-    if (s.len)
-        memcpy(m->bytes, s.p, s.len);
-    return m;
-}
-
-static const struct dict_type members_type = {.key = member_key, .free = mem_free};
-
-static struct dict *table_make(size_t n)
-{
-    struct dict *d = mem_alloc(sizeof *d);
-    dict_init(d, &members_type);
-    dict_reserve(d, n);
-    return d;
-}
-
-static bool table_add(struct dict *d, struct slice s)
-{
-    if (dict_find(d, s))
-        return false;
-    dict_add(d, member_make(s));
-    return true;
+    struct strset *t = table_make(set_len(o) + 1);
+    struct set_iter it;
+    for (set_iter_begin(&it, o); set_iter_next(&it);)
+        strset_add(t, it.member);
+    return t;
 }
 
 static void to_table(struct obj *o)
 {
-    struct dict *d = table_make(set_len(o) + 1);
-    struct set_iter it;
-    for (set_iter_begin(&it, o); set_iter_next(&it);)
-        dict_add(d, member_make(it.member));
-    set_iter_end(&it);
+    struct strset *t = table_from(o);
     mem_free(o->v.ptr);
-    o->v.ptr = d;
+    o->v.ptr = t;
     o->enc = ENC_HASHTABLE;
 }
 
@@ -103,7 +74,7 @@ size_t set_len(const struct obj *o)
     switch (o->enc) {
     case ENC_INTSET: return intset_count(o->v.ptr);
     case ENC_LISTPACK: return listpack_count(o->v.ptr);
-    default: return dict_count(o->v.ptr);
+    default: return strset_count(o->v.ptr);
     }
 }
 
@@ -123,7 +94,7 @@ bool set_has(const struct obj *o, struct slice s)
     switch (o->enc) {
     case ENC_INTSET: return as_int(s, &v) && intset_has(o->v.ptr, v);
     case ENC_LISTPACK: return find(o, s) != NULL;
-    default: return dict_find(o->v.ptr, s) != NULL;
+    default: return strset_has(o->v.ptr, s);
     }
 }
 
@@ -176,7 +147,7 @@ bool set_add(struct obj *o, struct slice s)
         to_table(o);
     else if (o->enc == ENC_INTSET)
         to_listpack(o);
-    return o->enc == ENC_LISTPACK ? add_small(o, s) : table_add(o->v.ptr, s);
+    return o->enc == ENC_LISTPACK ? add_small(o, s) : strset_add(o->v.ptr, s);
 }
 
 bool set_del(struct obj *o, struct slice s)
@@ -184,11 +155,8 @@ bool set_del(struct obj *o, struct slice s)
     int64_t v;
     uint8_t *p = o->v.ptr, *at;
     bool gone = false;
-    if (o->enc == ENC_HASHTABLE) {
-        struct member *m = dict_remove(o->v.ptr, s);
-        mem_free(m);
-        return m != NULL;
-    }
+    if (o->enc == ENC_HASHTABLE)
+        return strset_del(o->v.ptr, s);
     if (o->enc == ENC_INTSET) {
         gone = as_int(s, &v) && intset_del(&p, v);
     } else if ((at = find(o, s))) {
@@ -207,7 +175,7 @@ void set_iter_begin(struct set_iter *it, const struct obj *o)
     it->i = 0;
     it->at = o->enc == ENC_LISTPACK ? listpack_first(o->v.ptr) : NULL;
     if (o->enc == ENC_HASHTABLE)
-        dict_iter_begin(&it->dict, o->v.ptr);
+        it->table = (struct strset_iter){.set = o->v.ptr};
 }
 
 bool set_iter_next(struct set_iter *it)
@@ -226,45 +194,26 @@ bool set_iter_next(struct set_iter *it)
         it->at = listpack_next(o->v.ptr, it->at);
         return true;
     }
-    const struct member *m = dict_iter_next(&it->dict);
-    if (m)
-        it->member = member_key(m);
-    return m != NULL;
-}
-
-void set_iter_end(struct set_iter *it)
-{
-    if (it->o->enc == ENC_HASHTABLE)
-        dict_iter_end(&it->dict);
-}
-
-struct scan {
-    void (*fn)(void *arg, struct slice member);
-    void *arg;
-};
-
-static void scan_member(void *arg, void *m)
-{
-    const struct scan *s = arg;
-    s->fn(s->arg, member_key(m));
+    if (!strset_next(&it->table))
+        return false;
+    it->member = it->table.str;
+    return true;
 }
 
 uint64_t set_scan(struct obj *o, uint64_t cursor, void (*fn)(void *arg, struct slice member), void *arg)
 {
-    struct scan s = {fn, arg};
     if (o->enc == ENC_HASHTABLE)
-        return dict_scan(o->v.ptr, cursor, scan_member, &s);
+        return strset_scan(o->v.ptr, cursor, fn, arg);
     struct set_iter it;
     for (set_iter_begin(&it, o); set_iter_next(&it);)
         fn(arg, it.member);
-    set_iter_end(&it);
     return 0;
 }
 
 struct slice set_random(const struct obj *o, struct rng *r, char tmp[NUM_I64_MAX])
 {
     if (o->enc == ENC_HASHTABLE)
-        return member_key(dict_random(o->v.ptr, r));
+        return strset_random(o->v.ptr, r);
     size_t i = rng_below(r, set_len(o));
     if (o->enc == ENC_INTSET)
         return slice_of(tmp, num_from_i64(tmp, intset_get(o->v.ptr, i)));
@@ -276,28 +225,20 @@ struct slice set_random(const struct obj *o, struct rng *r, char tmp[NUM_I64_MAX
 static void set_free(uint8_t enc, void *ptr)
 {
     if (enc == ENC_HASHTABLE)
-        dict_release(ptr);
+        strset_release(ptr);
     mem_free(ptr);
 }
 
 static size_t set_effort(uint8_t enc, const void *ptr)
 {
-    return enc == ENC_HASHTABLE ? dict_count(ptr) : 1;
+    return enc == ENC_HASHTABLE ? strset_buckets(ptr) : 1;
 }
 
 static size_t set_size(const struct obj *o, int samples)
 {
     if (o->enc != ENC_HASHTABLE)
         return mem_size(o->v.ptr);
-    struct dict *d = o->v.ptr;
-    struct dict_iter it;
-    size_t seen = 0, bytes = 0;
-    const struct member *m;
-    for (dict_iter_begin(&it, d); (samples == 0 || seen < (size_t)samples) && (m = dict_iter_next(&it)); seen++)
-        bytes += mem_size(m);
-    dict_iter_end(&it);
-    double each = seen ? (double)bytes / (double)seen : 0;
-    return mem_size(d) + dict_bytes(d) + (size_t)(each * (double)dict_count(d));
+    return mem_size(o->v.ptr) + strset_bytes(o->v.ptr, samples);
 }
 
 static int set_copy(const struct obj *o, struct value *out, struct err *err)
@@ -307,12 +248,7 @@ static int set_copy(const struct obj *o, struct value *out, struct err *err)
     } else if (o->enc == ENC_LISTPACK) {
         *out = value_container(OBJ_SET, ENC_LISTPACK, listpack_dup(o->v.ptr));
     } else {
-        struct dict *d = table_make(set_len(o));
-        struct set_iter it;
-        for (set_iter_begin(&it, o); set_iter_next(&it);)
-            dict_add(d, member_make(it.member));
-        set_iter_end(&it);
-        *out = value_container(OBJ_SET, ENC_HASHTABLE, d);
+        *out = value_container(OBJ_SET, ENC_HASHTABLE, table_from(o));
     }
     return 0;
 }
@@ -333,7 +269,6 @@ static void set_save(const struct obj *o, struct rdb_out *to)
     rdb_put_len(to, set_len(o));
     for (set_iter_begin(&it, o); set_iter_next(&it);)
         rdb_put_str(to, it.member);
-    set_iter_end(&it);
 }
 
 static int load_intset(struct rdb_in *from, struct obj *o, struct err *err)
@@ -404,12 +339,16 @@ static void set_digest(const struct obj *o, uint8_t sha[20])
     struct set_iter it;
     for (set_iter_begin(&it, o); set_iter_next(&it);)
         digest_xor(sha, it.member);
-    set_iter_end(&it);
 }
 
-static const struct dict *set_table(const struct obj *o)
+static uint64_t set_prefetch(const struct obj *o, struct slice member)
 {
-    return o->enc == ENC_HASHTABLE ? o->v.ptr : NULL;
+    return o->enc == ENC_HASHTABLE ? strset_prefetch(o->v.ptr, member) : 0;
+}
+
+static void set_prefetch_on(const struct obj *o, uint64_t hash)
+{
+    strset_prefetch_on(o->v.ptr, hash);
 }
 
 const struct type_ops set_ops = {
@@ -423,5 +362,6 @@ const struct type_ops set_ops = {
     .load = set_load,
     .digest = set_digest,
     .effort = set_effort,
-    .members = set_table,
+    .prefetch = set_prefetch,
+    .prefetch_on = set_prefetch_on,
 };

@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "store/obj.h"
+#include "store/strset.h"
 
 struct value set_new(void); /* empty, to be given to db_add */
 
@@ -22,24 +23,23 @@ bool set_add(struct obj *o, struct slice member); /* false: it was there */
 bool set_del(struct obj *o, struct slice member); /* false: there was none */
 
 /* Everything, integers in order, else in no particular one: for (set_iter_begin(&it, o); set_iter_next(&it);) ...
- * it.member ...; set_iter_end(&it). The set must not change meanwhile. */
+ * it.member ... The set must not change meanwhile. */
 struct set_iter {
     struct slice member;
     /* private */
     const struct obj *o;
     const uint8_t *at;
     size_t i;
-    struct dict_iter dict;
+    struct strset_iter table;
     char tmp[NUM_I64_MAX];
 };
 void set_iter_begin(struct set_iter *it, const struct obj *o);
 bool set_iter_next(struct set_iter *it);
-void set_iter_end(struct set_iter *it);
 
 /* SCAN's step. A small set comes whole in one step. fn must not change the set. Returns the next cursor, 0: done. */
 uint64_t set_scan(struct obj *o, uint64_t cursor, void (*fn)(void *arg, struct slice member), void *arg);
 
-/* A random member, each as likely as any other (nearly, in a table). The set is not empty. */
+/* A random member, each as likely as any other. The set is not empty. */
 struct slice set_random(const struct obj *o, struct rng *r, char tmp[NUM_I64_MAX]);
 
 #endif

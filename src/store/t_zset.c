@@ -512,9 +512,19 @@ static void zset_digest(const struct obj *o, uint8_t sha[20])
     }
 }
 
-static const struct dict *zset_table(const struct obj *o)
+static uint64_t zset_prefetch(const struct obj *o, struct slice member)
 {
-    return o->enc == ENC_SKIPLIST ? ztree_table(tree_of(o)) : NULL;
+    if (o->enc != ENC_SKIPLIST)
+        return 0;
+    const struct dict *d = ztree_table(tree_of(o));
+    uint64_t hash = dict_hash(d, member);
+    dict_prefetch(d, hash);
+    return hash;
+}
+
+static void zset_prefetch_on(const struct obj *o, uint64_t hash)
+{
+    __builtin_prefetch(dict_guess(ztree_table(tree_of(o)), hash));
 }
 
 const struct type_ops zset_ops = {
@@ -528,5 +538,6 @@ const struct type_ops zset_ops = {
     .load = zset_load,
     .digest = zset_digest,
     .effort = zset_effort,
-    .members = zset_table,
+    .prefetch = zset_prefetch,
+    .prefetch_on = zset_prefetch_on,
 };

@@ -19,6 +19,7 @@
 #include "store/ztree.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 #include "base/mem.h"
 
@@ -75,7 +76,8 @@ static const struct dict_type members_type = {.key = entry_key, .free = mem_free
 static struct zmember *member_make(struct slice bytes, double score)
 {
     assert(bytes.len <= UINT32_MAX); /* the protocol's bulk limit is far below */
-    struct zmember *m = mem_alloc(sizeof *m + bytes.len);
+    size_t need = offsetof(struct zmember, bytes) + bytes.len; /* the struct's padding is not wasted */
+    struct zmember *m = mem_alloc(need > sizeof *m ? need : sizeof *m);
     m->score = score;
     m->len = (uint32_t)bytes.len;
     if (bytes.len)
