@@ -2,67 +2,75 @@
 #include <math.h>
 #include <string.h>
 
-#include "api/door.h"
+#include "api/once.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "llm/wire_openai.h"
 #include "net/multipart.h"
 
-struct audio {
-    struct door d;
-};
-
-static void audio_free(struct audio *a)
+static void audio_free(void *own)
 {
-    door_end(&a->d);
-    mem_free(a);
+    struct once *o = own;
+    door_end(&o->d);
+    mem_free(o);
 }
 
-/* A media type as the vendor said it, or one that says nothing. */
-static void reply_media(struct audio *a, const struct llm_media *m)
+/* With the media type that the vendor said, or one that says nothing. */
+static void on_done(void *arg, const struct llm_media *m, const struct err *failed)
 {
+    struct once *o = arg;
     char type[100] = "application/octet-stream";
     struct buf body = {0};
+    if (failed) {
+        once_fail(o, &m->facts, failed);
+        return;
+    }
     if (m->type.len && m->type.len < sizeof type) {
         memcpy(type, m->type.p, m->type.len);
         type[m->type.len] = 0;
     }
     buf_add(&body, m->body.p, m->body.len);
-    door_reply(&a->d, &m->facts, type, &body);
+    once_reply(o, &m->facts, type, &body);
 }
 
-static void on_done(void *arg, const struct llm_media *m, const struct err *failed)
+static struct once *audio_create(void)
 {
-    struct audio *a = arg;
-    a->d.llm = NULL;
-    if (failed)
-        door_fail(&a->d, failed, &m->facts, NULL);
-    else
-        reply_media(a, m);
-    audio_free(a);
+    struct once *o = mem_zero(sizeof *o);
+    o->release = audio_free;
+    return o;
 }
 
-static bool ask_speech(struct audio *a)
+/* True here and below: o is on its way, or gone. */
+static bool start_speech(struct once *o, const struct llm_speech_request *q)
+{
+    struct slice body = httpd_body(o->d.r);
+    struct err err;
+    enum once_state state = once_begin(o, &body, 1);
+    if (state != ONCE_GO)
+        return state == ONCE_TAKEN;
+    struct llm_call *call = llm_speech_start(api_gate->llm(), q, on_done, o, &err);
+    return once_started(o, call, &err);
+}
+
+static bool ask_speech(struct once *o)
 {
     struct wire_speech w = {0};
     struct err err;
     bool ok = false;
-    if (wire_openai_speech(httpd_body(a->d.r), &w, &err) < 0) {
-        door_fail(&a->d, &err, NULL, w.body.param);
-    } else if (door_caller(&a->d, &w.q.caller)) {
-        struct llm_call *call = llm_speech_start(api_gate->llm(), &w.q, on_done, a, &err);
-        ok = door_started(&a->d, call, &err);
-    }
+    if (wire_openai_speech(httpd_body(o->d.r), &w, &err) < 0)
+        door_fail(&o->d, &err, NULL, w.body.param);
+    else if (door_caller(&o->d, &w.q.caller))
+        ok = start_speech(o, &w.q);
     wire_speech_release(&w);
     return ok;
 }
 
 static void speech(struct httpd_req *r)
 {
-    struct audio *a = mem_zero(sizeof *a);
-    if (!door_begin(&a->d, r, "speech", DOOR_OPENAI) || !door_may(&a->d, "llm.speak", (struct slice){0}) ||
-        !ask_speech(a))
-        audio_free(a);
+    struct once *o = audio_create();
+    if (!door_begin(&o->d, r, "speech", DOOR_OPENAI) || !door_may(&o->d, "llm.speak", (struct slice){0}) ||
+        !ask_speech(o))
+        audio_free(o);
 }
 
 static struct slice field(const struct multipart *parts, int n, const char *name)
@@ -95,30 +103,45 @@ static int read_form(const struct multipart *parts, int n, struct llm_transcribe
     return 0;
 }
 
-static bool ask_transcription(struct audio *a)
+/* The parts and not the body are what is asked: clients draw a new boundary for each try. */
+static enum once_state begin_form(struct once *o, const struct multipart *parts, int n)
+{
+    struct slice request[3 * MULTIPART_PARTS];
+    for (int i = 0; i < n; i++) {
+        request[3 * i] = parts[i].name;
+        request[3 * i + 1] = parts[i].filename;
+        request[3 * i + 2] = parts[i].data;
+    }
+    return once_begin(o, request, 3 * n);
+}
+
+static bool ask_transcription(struct once *o)
 {
     struct multipart parts[MULTIPART_PARTS];
     struct llm_transcribe_request q = {.caller.priority = LLM_PRIORITY};
     struct err err;
     const char *param = NULL;
     int n;
-    if (multipart_parse(httpd_header(a->d.r, "content-type"), httpd_body(a->d.r), parts, &n, &err) < 0 ||
+    if (multipart_parse(httpd_header(o->d.r, "content-type"), httpd_body(o->d.r), parts, &n, &err) < 0 ||
         read_form(parts, n, &q, &param, &err) < 0) {
-        door_fail(&a->d, &err, NULL, param);
+        door_fail(&o->d, &err, NULL, param);
         return false;
     }
-    if (!door_caller(&a->d, &q.caller))
+    if (!door_caller(&o->d, &q.caller))
         return false;
-    struct llm_call *call = llm_transcribe_start(api_gate->llm(), &q, on_done, a, &err);
-    return door_started(&a->d, call, &err);
+    enum once_state state = begin_form(o, parts, n);
+    if (state != ONCE_GO)
+        return state == ONCE_TAKEN;
+    struct llm_call *call = llm_transcribe_start(api_gate->llm(), &q, on_done, o, &err);
+    return once_started(o, call, &err);
 }
 
 static void transcriptions(struct httpd_req *r)
 {
-    struct audio *a = mem_zero(sizeof *a);
-    if (!door_begin(&a->d, r, "transcriptions", DOOR_OPENAI) || !door_may(&a->d, "llm.transcribe", (struct slice){0}) ||
-        !ask_transcription(a))
-        audio_free(a);
+    struct once *o = audio_create();
+    if (!door_begin(&o->d, r, "transcriptions", DOOR_OPENAI) || !door_may(&o->d, "llm.transcribe", (struct slice){0}) ||
+        !ask_transcription(o))
+        audio_free(o);
 }
 
 static const struct api_route rows[] = {

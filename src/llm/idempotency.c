@@ -15,9 +15,10 @@
 #include "base/num.h"
 #include "base/setting.h"
 
-#define HASH_LEN 32
-#define HASH_HEX (2 * HASH_LEN)
-#define HOUR_MS  INT64_C(3600000)
+#define HASH_LEN      32
+#define HASH_HEX      (2 * HASH_LEN)
+#define HOUR_MS       INT64_C(3600000)
+#define LARGEST_SHARE 4 /* of the memory: what takes more is not kept */
 
 static int64_t keep_hours = 24, max_bytes = 64 << 20;
 
@@ -461,10 +462,11 @@ static void take_joined(struct list *to, struct idem_entry *e)
     }
 }
 
-/* Only what would be the same again is worth keeping. */
-static bool worth_keeping(const struct err *err)
+/* Only what would be the same again is worth keeping, and only what leaves room for others. */
+static bool worth_keeping(const struct llm_reply *r, const struct err *err)
 {
-    return !err || err->code == ERR_INVALID;
+    size_t bytes = r->text.len + r->reasoning.len + r->thinking.len + r->tool_calls.len;
+    return err ? err->code == ERR_INVALID : bytes <= (size_t)max_bytes / LARGEST_SHARE;
 }
 
 void idem_finish(struct idem *t, struct idem_entry *e, const struct llm_reply *reply, const struct err *err,
@@ -473,7 +475,7 @@ void idem_finish(struct idem *t, struct idem_entry *e, const struct llm_reply *r
     struct list joined;
     assert(!e->ended);
     take_joined(&joined, e);
-    if (worth_keeping(err)) {
+    if (worth_keeping(reply, err)) {
         drop_gathered(e);
         e->reply = *reply;
         e->code = err ? err->code : 0;
@@ -482,10 +484,10 @@ void idem_finish(struct idem *t, struct idem_entry *e, const struct llm_reply *r
         keep(t, e, now_ms);
         if (t->on_kept)
             t->on_kept(t->arg, e);
-        make_room(t);
     } else {
         forget(t, e);
     }
+    make_room(t);
     tell_joined(e, &joined, reply, err);
 }
 

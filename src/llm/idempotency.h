@@ -7,8 +7,8 @@
  *
  * A token belongs to its owner; two owners may use the same one. Neither tokens nor requests are kept, only their
  * SHA-256. Kept are good answers and the errors that would come again (ERR_INVALID), for llm-idempotency-hours since
- * they ended and within llm-idempotency-max-memory, the oldest go first. After any other failure the token is free
- * again.
+ * they ended and within llm-idempotency-max-memory, the oldest go first. After any other failure, or an answer that
+ * would take more than a quarter of that memory, the token is free again.
  *
  * now_ms is wall time. Thread: loop. */
 #ifndef LLM_IDEMPOTENCY_H

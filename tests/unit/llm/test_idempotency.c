@@ -202,6 +202,15 @@ static void memory_is_bounded(void **state)
     }
     assert_true(s.kept > 5 && s.kept < 20);
     assert_int_equal(ask_at("", "t99", "body", T0 + 100, &e), IDEM_REPLAY);
+    char large[6000]; /* more than a quarter: the others stay */
+    int64_t kept = s.kept;
+    memset(large, 'x', sizeof large);
+    struct llm_reply much = reply_of("");
+    much.text = slice_of(large, sizeof large);
+    assert_int_equal(ask_at("", "large", "body", T0 + 100, &e), IDEM_FRESH);
+    idem_finish(t, e, &much, NULL, T0 + 100);
+    idem_stats(t, &s);
+    assert_int_equal(s.kept, kept);
     assert_int_equal(ask_at("", "t0", "body", T0 + 100, &e), IDEM_FRESH);
     assert_int_equal(setting_set(setting_find(SLICE("llm-idempotency-max-memory")), SLICE("0"), true, &err), 0);
     idem_finish(t, e, &r, NULL, T0 + 100);
