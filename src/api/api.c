@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/beat.h"
+#include "api/cors.h"
 #include "api/families.h"
 #include "base/buf.h"
 #include "base/info.h"
@@ -16,10 +17,11 @@
 #include "base/log.h"
 #include "base/setting.h"
 
-#define PEM_MAX (1u << 20)
+#define PEM_MAX   (1u << 20)
+#define ANTHROPIC "/v1/messages" /* from here on errors have Anthropic's form */
 
-static const struct api_family *const families[] = {&api_chat,   &api_embed,  &api_rerank, &api_audio,
-                                                    &api_models, &api_health, &api_metrics};
+static const struct api_family *const families[] = {&api_chat,  &api_count,  &api_embed,  &api_rerank,
+                                                    &api_audio, &api_models, &api_health, &api_metrics};
 #define NFAMILIES (sizeof families / sizeof *families)
 
 const char *(*api_why_not_ready)(void);
@@ -39,6 +41,15 @@ void api_error(struct httpd_req *r, int status, const char *code, const char *fm
     va_start(ap, fmt);
     buf_vaddf(&text, fmt, ap);
     va_end(ap);
+    if (strncmp(httpd_path(r), ANTHROPIC, strlen(ANTHROPIC)) == 0) {
+        buf_addf(&body, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
+                 status == 404 ? "not_found_error" : "invalid_request_error");
+        json_quote(&body, buf_slice(&text));
+        buf_add_str(&body, "}}\n");
+        httpd_reply_take(r, status, "application/json", &body);
+        buf_release(&text);
+        return;
+    }
     buf_add_str(&body, "{\"error\":{\"message\":");
     json_quote(&body, buf_slice(&text));
     buf_addf(&body, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n",
@@ -79,19 +90,35 @@ static const struct api_route *find_route(const char *method, const char *path, 
     return NULL;
 }
 
+/* A client whose base URL ends too early. */
+static bool lacks_v1(const char *path)
+{
+    struct buf longer = {0}, allow = {0};
+    buf_addf(&longer, "/v1%s", path);
+    bool known = find_route("GET", buf_cstr(&longer), &allow) || allow.len > 0;
+    buf_release(&longer);
+    buf_release(&allow);
+    return known;
+}
+
 void api_handle(void *arg, struct httpd_req *r)
 {
     struct buf allow = {0};
     const char *method = httpd_method(r), *path = httpd_path(r);
     const struct api_route *route = find_route(method, path, &allow);
+    cors_headers(r);
     if (route) {
         route->run(r);
+    } else if (allow.len > 0 && strcmp(method, "OPTIONS") == 0) {
+        buf_add_str(&allow, ", OPTIONS");
+        cors_preflight(r, buf_cstr(&allow));
     } else if (allow.len > 0) {
         httpd_add_header(r, "Allow", buf_cstr(&allow));
         api_error(r, 405, "method_not_allowed", "%s does not answer to %.20s, but to %s", path, method,
                   buf_cstr(&allow));
     } else {
-        api_error(r, 404, "unknown_url", "there is nothing at %.200s", path);
+        api_error(r, 404, "unknown_url", "there is nothing at %.200s%s", path,
+                  lacks_v1(path) ? "; try /v1 before it" : "");
     }
     buf_release(&allow);
 }
@@ -288,5 +315,6 @@ void api_register_settings(void)
 {
     SETTING_REGISTER(settings);
     beat_settings();
+    cors_settings();
     INFO_REGISTER(figures);
 }

@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "auth/user.h"
+#include "llm/copy.h"
 #include "llm/deltas.h"
 #include "llm/idempotency.h"
-#include "llm/tokens.h"
 
 struct chat {
     struct door d;
@@ -341,14 +341,6 @@ static bool form_tells_input(const struct chat *c)
     return c->form->errors == DOOR_ANTHROPIC;
 }
 
-static int64_t estimate(const struct llm_request *q)
-{
-    int64_t n = tokens_estimate(q->system);
-    for (int i = 0; i < q->nmessages; i++)
-        n += tokens_estimate(q->messages[i].content) + TOKENS_PER_MESSAGE;
-    return n;
-}
-
 /* The same as start_once. */
 static bool ask(struct chat *c, cJSON *root, struct slice session)
 {
@@ -362,7 +354,7 @@ static bool ask(struct chat *c, cJSON *root, struct slice session)
         c->stream = w.q.stream;
         c->include_usage = w.include_usage;
         if (c->stream && form_tells_input(c))
-            c->tokens_in = estimate(&w.q);
+            c->tokens_in = asked_tokens(&(struct llm_asked){.kind = MODEL_CHAT, .chat = &w.q});
         c->model = slice_of(mem_dup(w.q.model.p, w.q.model.len), w.q.model.len);
         ok = token ? start_once(c, &w, session, token) : start_fresh(c, &w, session);
     }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "api/answers.h"
+#include "api/cors.h"
 #include "auth/user.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -96,11 +97,12 @@ static struct slice token_of(const struct httpd_req *r)
     return key ? slice_str(key) : (struct slice){0};
 }
 
-/* A web page of another site makes its reader's browser ask: nobody without a password wants that. */
+/* A web page of another site makes its reader's browser ask: nobody without a password wants that, unless it is named
+ * in http-allow-origin. */
 static bool foreign_page(const struct httpd_req *r)
 {
     const char *site = httpd_header(r, "sec-fetch-site");
-    return site && strcmp(site, "cross-site") == 0;
+    return site && strcmp(site, "cross-site") == 0 && !cors_named(r);
 }
 
 bool door_begin(struct door *d, struct httpd_req *r, const char *metric, enum door_form form)

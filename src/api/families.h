@@ -9,6 +9,7 @@
 extern const struct api_family api_health;  /* /healthz, /readyz */
 extern const struct api_family api_metrics; /* /metrics */
 extern const struct api_family api_chat;    /* /v1/chat/completions, /v1/messages */
+extern const struct api_family api_count;   /* /v1/messages/count_tokens */
 extern const struct api_family api_embed;   /* /v1/embeddings */
 extern const struct api_family api_rerank;  /* /v1/rerank */
 extern const struct api_family api_audio;   /* /v1/audio/speech, /v1/audio/transcriptions */

@@ -141,6 +141,10 @@ static void test_no_such_thing(void **state)
     expect("POST", "/v1/chat/completions", "503", "\"code\":\"not_ready\""); /* there is no gateway here */
     expect("POST", "/metrics", "405", "Allow: GET\r\n");
     expect("DELETE", "/healthz", "405", "\"code\":\"method_not_allowed\"");
+    expect("OPTIONS", "/healthz", "204", "Allow: GET, OPTIONS\r\n");
+    expect("OPTIONS", "/none", "404", "unknown_url");
+    expect("GET", "/models", "404", "there is nothing at /models; try /v1 before it");
+    expect("GET", "/v1/messages", "405", "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\"");
 }
 
 static void test_metrics(void **state)
