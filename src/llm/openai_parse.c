@@ -175,18 +175,18 @@ static bool read_content(const struct llm_provider *p, const cJSON *content, str
 
 static int read_message(const struct llm_provider *p, const cJSON *choice, struct llm_answer *a, struct err *err)
 {
-    const cJSON *m = member(choice, "message"), *calls = member(m, "tool_calls");
+    const cJSON *m = member(choice, "message");
     if (!cJSON_IsObject(m))
         return garbage(err, "the choice has no message");
     if (!read_content(p, member(m, "content"), a) || !add_reasoning(&a->reasoning, m))
         return too_long(err);
     if (a->text.len == 0 && !add_text(&a->text, json_str(m, "refusal", NULL)))
         return too_long(err);
-    if (cJSON_IsArray(calls) && cJSON_GetArraySize(calls) > 0)
-        json_print(&a->tool_calls, calls);
+    openai_whole_calls(member(m, "tool_calls"), &a->tool_calls);
     if (a->tool_calls.full)
         return too_long(err);
-    return take_finish(&a->finish, json_str(choice, "finish_reason", "stop")) ? 0 : broken_off(a, err);
+    const char *unsaid = a->tool_calls.len ? "tool_calls" : "stop";
+    return take_finish(&a->finish, json_str(choice, "finish_reason", unsaid)) ? 0 : broken_off(a, err);
 }
 
 int openai_chat_whole(const struct llm_provider *p, struct slice body, struct llm_answer *a, struct err *err)
@@ -438,17 +438,29 @@ static bool read_texts(struct llm_stream *s, const cJSON *d)
            give_content(s);
 }
 
+/* A list of deltas, or one alone (Spark). */
+static int read_tool_deltas(struct llm_stream *s, const cJSON *calls)
+{
+    const cJSON *call;
+    int r = cJSON_IsObject(calls) ? read_tool_delta(s, calls) : 0;
+    if (cJSON_IsArray(calls))
+        cJSON_ArrayForEach(call, calls)
+        {
+            r = read_tool_delta(s, call);
+            if (r < 0)
+                break;
+        }
+    return r;
+}
+
 static int read_delta(struct llm_stream *s, const cJSON *choice)
 {
-    const cJSON *d = member(choice, "delta"), *call;
+    const cJSON *d = member(choice, "delta");
     if (!read_texts(s, d))
         return too_long(s->err);
-    cJSON_ArrayForEach(call, member(d, "tool_calls"))
-    {
-        int r = read_tool_delta(s, call);
-        if (r < 0)
-            return r;
-    }
+    int r = read_tool_deltas(s, member(d, "tool_calls"));
+    if (r < 0)
+        return r;
     return take_finish(&s->a->finish, json_str(choice, "finish_reason", NULL)) ? 0 : broken_off(s->a, s->err);
 }
 
@@ -462,6 +474,7 @@ static int read_chunk(struct llm_stream *s, const cJSON *root)
     take_word(&s->a->model_id, json_str(root, "model", NULL));
     cJSON_ArrayForEach(choice, member(root, "choices"))
     {
+        take_usage(s->a, choice); /* Moonshot's place for it */
         int r = json_num(choice, "index", 0) == 0 ? read_delta(s, choice) : 0;
         if (r < 0)
             return r;
@@ -523,7 +536,7 @@ int openai_stream_end(struct llm_stream *s, struct err *err)
     if (!s->done && s->a->finish.len == 0)
         return err_set(err, ERR_UPSTREAM, "the provider's stream ended in the middle of the answer");
     if (s->a->finish.len == 0)
-        buf_add_str(&s->a->finish, "stop");
+        buf_add_str(&s->a->finish, s->ncalls ? "tool_calls" : "stop");
     write_tool_calls(s);
     return s->a->tool_calls.full ? too_long(err) : 0;
 }

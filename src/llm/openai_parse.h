@@ -21,6 +21,9 @@ void openai_failure(const struct llm_provider *p, int status, struct slice body,
 int openai_hidden_error(const struct llm_provider *p, const cJSON *root, struct llm_answer *a, struct err *err);
 /* Puts the class into the answer and the vendor's words into err, whose code (returned) is the class's. */
 int llm_reported(enum llm_class class, struct slice text, struct llm_answer *a, struct err *err);
+/* Appends a whole message's tool calls as a JSON array, each with id, type and arguments as text; nothing when there are
+ * none. openai_calls.c */
+void openai_whole_calls(const cJSON *calls, struct buf *to);
 /* An array of embeddings, each an array of numbers or base64. */
 int openai_read_rows(const cJSON *rows, int ntexts, struct llm_answer *a, struct err *err);
 

@@ -15,6 +15,13 @@ BIN = os.environ.get("SKALD_BIN", os.path.join(ROOT, "build", "skald"))
 SLOW = "asan" in BIN or "tsan" in BIN
 
 
+def providers():
+    """What each row of providers supports, {row: {feature: cell}}, as the server prints it."""
+    out = subprocess.run([BIN, "--providers"], capture_output=True, text=True, check=True).stdout
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
+    return {row[0]: dict(zip(head[1:], row[1:])) for row in rows}
+
+
 class Server:
     def __init__(self, dir, *args):
         self.dir = str(dir)

@@ -155,6 +155,32 @@ static void streams_that_fail(void **state)
     expect_error(SLICE("data: {\"a\":\"\xff\"}\n\n"), ERR_UPSTREAM, "UTF-8");
 }
 
+static const char *calls_of(const char *calls, struct buf *to)
+{
+    cJSON *v = cJSON_Parse(calls);
+    buf_clear(to);
+    openai_whole_calls(v, to);
+    cJSON_Delete(v);
+    return buf_cstr(to);
+}
+
+static void what_servers_leave_out_of_tool_calls(void **state)
+{
+    static const char one[] =
+        "[{\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"},\"id\":\"call_0\",\"type\":\"function\"}]";
+    struct buf to = {0};
+    assert_string_equal(calls_of("{\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}", &to), one);
+    assert_string_equal(calls_of("[7,{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}},\"id\":\"\"}]", &to), one);
+    assert_string_equal(
+        calls_of("[{\"id\":\"i\",\"type\":\"function\",\"extra\":{},\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]",
+                 &to),
+        "[{\"id\":\"i\",\"type\":\"function\",\"extra\":{},\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]");
+    assert_string_equal(calls_of("[]", &to), "");
+    assert_string_equal(calls_of("null", &to), "");
+    assert_string_equal(calls_of("\"no\"", &to), "");
+    buf_release(&to);
+}
+
 static int whole(const char *body, struct llm_answer *a, struct err *err)
 {
     llm_answer_init(a);
@@ -179,7 +205,7 @@ static void whole_replies(void **state)
                            "\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":-5}}",
                            &a, &err),
                      0);
-    assert_string_equal(buf_cstr(&a.tool_calls), "[{\"id\":\"x\"}]");
+    assert_string_equal(buf_cstr(&a.tool_calls), "[{\"id\":\"x\",\"type\":\"function\"}]");
     assert_int_equal(a.tokens_in, -1);
     llm_answer_release(&a);
     static const char *const bad[] = {"",
@@ -277,6 +303,7 @@ int main(void)
         cmocka_unit_test(tool_calls_are_put_together),
         cmocka_unit_test(streams_that_fail),
         cmocka_unit_test(whole_replies),
+        cmocka_unit_test(what_servers_leave_out_of_tool_calls),
         cmocka_unit_test(embeddings),
         cmocka_unit_test(error_bodies),
     };
