@@ -108,7 +108,7 @@ int attempt_write(struct attempt *a, const struct model *m, const struct llm_ask
     buf_clear(&a->body);
     buf_clear(&a->notes);
     buf_clear(&a->content_type);
-    const char *path = llm_provider_path(m->provider, asked->kind);
+    const char *path = llm_model_path(m);
     if (!path)
         return err_set(err, ERR_STATE, "provider %s has no models of this kind", m->provider->name);
     llm_provider_url(m, path, &a->url);

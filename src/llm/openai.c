@@ -329,11 +329,21 @@ int openai_embed_body(const struct llm_embed_request *q, const struct model *m, 
     return body_end(&b, (struct slice){0}, m, NULL, err);
 }
 
+/* A token of three parts (a JWT) is no key: it is always a bearer's. */
+static bool is_token(struct slice key)
+{
+    return key.len > 40 && memcmp(key.p, "eyJ", 3) == 0;
+}
+
 void openai_headers(const struct llm_provider *p, struct buf *lines, struct slice key)
 {
+    const struct openai_quirks *k = openai_quirks_of(p);
     if (key.len == 0)
         return;
-    buf_add_str(lines, "Authorization: Bearer ");
+    if (k && k->key_header && !is_token(key))
+        buf_addf(lines, "%s: ", k->key_header);
+    else
+        buf_add_str(lines, "Authorization: Bearer ");
     buf_add(lines, key.p, key.len);
     buf_add_char(lines, '\n');
 }

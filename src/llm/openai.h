@@ -24,6 +24,8 @@ int rerank_body(const struct llm_rerank_request *q, const struct model *m, struc
                 struct err *err); /* Cohere, Jina and most others */
 int rerank_tei_body(const struct llm_rerank_request *q, const struct model *m, struct buf *to, struct buf *notes,
                     struct err *err);
+int rerank_qwen_body(const struct llm_rerank_request *q, const struct model *m, struct buf *to, struct buf *notes,
+                     struct err *err); /* DashScope's own for models that stand elsewhere, else the usual one */
 int rerank_whole(const struct llm_provider *p, struct slice body, int ndocs, struct llm_answer *a, struct err *err);
 
 /* cohere.c */

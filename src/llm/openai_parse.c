@@ -176,6 +176,10 @@ static bool read_content(const struct llm_provider *p, const cJSON *content, str
 static int read_message(const struct llm_provider *p, const cJSON *choice, struct llm_answer *a, struct err *err)
 {
     const cJSON *m = member(choice, "message");
+    if (!m && strcmp(json_str(choice, "finish_reason", ""), "content_filter") == 0) { /* all of it was held back */
+        take_word(&a->finish, "content_filter");
+        return 0;
+    }
     if (!cJSON_IsObject(m))
         return garbage(err, "the choice has no message");
     if (!read_content(p, member(m, "content"), a) || !add_reasoning(&a->reasoning, m))

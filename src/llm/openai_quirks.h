@@ -46,6 +46,7 @@ enum openai_hidden {
 };
 
 struct openai_quirks {
+    const char *key_header;              /* NULL: Authorization: Bearer */
     const char *max_tokens;              /* NULL: max_tokens */
     const char *const *reasoning_models; /* id prefixes: max_completion_tokens, and sampling cannot be set */
     const struct openai_param *params;

@@ -54,8 +54,35 @@ const struct llm_provider provider_openai = {
     TRANSCRIBE,
 };
 
+/* ---- azure ---- */
+
+/* What runs there has a name of its own, the deployment's: the model's ID. Replies carry what the content filter found;
+ * where it held something back it says so (finish content_filter, or an error with the code content_filter). */
+static const struct openai_quirks azure = {
+    .key_header = "api-key",
+    .reasoning_models = openai_reasoning,
+    .keeps_developer = true,
+    .codes = CODES({"401", LLM_AUTH}, {"PermissionDenied", LLM_AUTH}, {"429", LLM_RATE}, {"RateLimitReached", LLM_RATE},
+                   {"TooManyRequests", LLM_RATE}, {"DeploymentNotFound", LLM_BAD}, {"OperationNotSupported", LLM_BAD},
+                   {"ResponsibleAIPolicyViolation", LLM_CONTENT}),
+};
+#define AZURE(PATH) "/openai/deployments/{id}" PATH
+extern const struct llm_provider provider_azure;
+const struct llm_provider provider_azure = {
+    ROW("azure", NULL, "OpenAI's models on Azure; the URL is the resource's, the ID the deployment's name", &azure),
+    CHAT(AZURE("/chat/completions")),
+    EMBED(AZURE("/embeddings")),
+    .query = "api-version=2024-10-21",
+    .speech_path = AZURE("/audio/speech"),
+    .speech_body = openai_speech_body,
+    .transcribe_path = AZURE("/audio/transcriptions"),
+    .transcribe_body = openai_transcribe_body,
+    .transcribe_whole = openai_transcribe_whole,
+};
+
 /* ---- qwen ---- */
 
+#define QWEN_RERANK "@/api/v1/services/rerank/text-rerank/text-rerank"
 static const struct openai_quirks qwen = {
     .thinking = THINK_ENABLE,
     .echo = ECHO_TOOL_TURNS,
@@ -67,13 +94,22 @@ static const struct openai_quirks qwen = {
                    {"data_inspection_failed", LLM_CONTENT}, {"InvalidParameter*", LLM_BAD}, {"ModelNotFound", LLM_BAD},
                    {"ModelUnavailable", LLM_TRANSIENT}, {"ServiceUnavailable", LLM_TRANSIENT}),
 };
+/* qwen3-rerank speaks the usual form, these only DashScope's own. */
+static const struct llm_elsewhere qwen_elsewhere[] = {
+    {MODEL_RERANK, "gte-rerank", QWEN_RERANK},
+    {MODEL_RERANK, "qwen3-vl-rerank", QWEN_RERANK},
+    {0},
+};
 extern const struct llm_provider provider_qwen;
 const struct llm_provider provider_qwen = {
     ROW("qwen", "https://dashscope.aliyuncs.com/compatible-mode/v1", "Qwen on Alibaba's DashScope", &qwen),
     CHAT("/chat/completions"),
     EMBED("/embeddings"),
     .embed_batch = 10,
-    RERANK("@/compatible-api/v1/reranks"),
+    .rerank_path = "@/compatible-api/v1/reranks",
+    .rerank_body = rerank_qwen_body,
+    .rerank_whole = rerank_whole,
+    .elsewhere = qwen_elsewhere,
 };
 
 /* ---- glm ---- */

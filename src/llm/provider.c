@@ -1,18 +1,21 @@
 /* The list of providers: one line each. */
 #include "llm/provider.h"
 
+#include <ctype.h>
+
 #include "base/json.h"
 #include "base/mem.h"
 
 extern const struct llm_provider provider_builtin, provider_openai, provider_anthropic, provider_ollama, provider_qwen,
     provider_glm, provider_spark, provider_ernie, provider_deepseek, provider_moonshot, provider_doubao,
     provider_minimax, provider_hunyuan, provider_siliconflow, provider_vllm, provider_llamacpp, provider_tei,
-    provider_cohere, provider_jina;
+    provider_cohere, provider_jina, provider_azure;
 
 /* clang-format off */
 static const struct llm_provider *const providers[] = {
     &provider_builtin,
     &provider_openai,
+    &provider_azure,
     &provider_anthropic,
     &provider_ollama,
     &provider_qwen,
@@ -63,17 +66,48 @@ const char *llm_provider_path(const struct llm_provider *p, enum model_kind kind
     return paths[kind];
 }
 
+const char *llm_model_path(const struct model *m)
+{
+    for (const struct llm_elsewhere *e = m->provider->elsewhere; e && e->path; e++)
+        if (e->kind == m->kind && strncmp(m->id, e->id, strlen(e->id)) == 0)
+            return e->path;
+    return llm_provider_path(m->provider, m->kind);
+}
+
+/* A piece of a path: what does not belong into one is written as %XX. */
+static void add_segment(struct buf *to, const char *text)
+{
+    for (; *text; text++) {
+        bool plain = isalnum((unsigned char)*text) || strchr("-._~", *text);
+        if (plain)
+            buf_add_char(to, *text);
+        else
+            buf_addf(to, "%%%02X", (unsigned char)*text);
+    }
+}
+
 void llm_provider_url(const struct model *m, const char *path, struct buf *to)
 {
     const char *base = m->url ? m->url : m->provider->url;
-    size_t n = strlen(base);
+    const char *query = strchr(base, '?'), *id = strstr(path, "{id}");
+    size_t n = query ? (size_t)(query - base) : strlen(base);
+    query = query ? query + 1 : m->provider->query;
+    while (n && base[n - 1] == '/')
+        n--;
     if (*path == '@') {
         const char *host = strstr(base, "://"), *end = host ? strchr(host + 3, '/') : NULL;
-        n = end ? (size_t)(end - base) : n;
+        n = end && (size_t)(end - base) < n ? (size_t)(end - base) : n;
         path++;
     }
     buf_add(to, base, n);
+    if (id) {
+        buf_add(to, path, (size_t)(id - path));
+        add_segment(to, m->id);
+        path = id + 4;
+    }
     buf_add_str(to, path);
+    if (query && *query)
+        buf_addf(to, "?%s", query);
 }
 
 void llm_answer_init(struct llm_answer *a)

@@ -38,6 +38,13 @@ void llm_answer_release(struct llm_answer *a);
  * or "dropped". */
 void llm_note(struct buf *notes, const char *param, const char *action, const char *detail);
 
+/* Models of a provider that stand at another path than its others of their kind. */
+struct llm_elsewhere {
+    enum model_kind kind;
+    const char *id; /* the vendor's name of the model starts so */
+    const char *path;
+};
+
 struct llm_stream;
 typedef void llm_delta_fn(void *arg, const struct llm_delta *d);
 
@@ -58,7 +65,9 @@ struct llm_provider {
 
     /* remote: pure. NULL: cannot do that. llm_provider_url puts a path behind the base. */
     const char *chat_path, *embed_path, *rerank_path, *speech_path, *transcribe_path;
-    int embed_batch; /* texts in one request; 0: LLM_EMBED_MAX */
+    const struct llm_elsewhere *elsewhere; /* up to one without a path; NULL: none */
+    const char *query;                     /* of the address, unless the model's URL has one; NULL: none */
+    int embed_batch;                       /* texts in one request; 0: LLM_EMBED_MAX */
     void (*headers)(const struct llm_provider *p, struct buf *lines, struct slice key); /* "Name: value\n" each; key may
                                                                                            be empty */
     int (*chat_body)(const struct llm_request *q, const struct model *m, struct buf *body, struct buf *notes,
@@ -100,8 +109,10 @@ void llm_provider_names(struct buf *to);                         /* "builtin, op
 const struct llm_provider *llm_provider_at(int i);
 /* The path for models of this kind; NULL when the provider has none. Local providers have none at all. */
 const char *llm_provider_path(const struct llm_provider *p, enum model_kind kind);
-/* Appends the address of that path for a model: after its base, or, for a path that starts with "@/", after the base's
- * scheme and host. */
+/* The path of this model; NULL as above. */
+const char *llm_model_path(const struct model *m);
+/* Appends the address of a path for a model: after its base, or, for a path that starts with "@/", after the base's
+ * scheme and host. "{id}" in the path is the vendor's name of the model; a query of the base comes last. */
 void llm_provider_url(const struct model *m, const char *path, struct buf *to);
 
 #endif

@@ -1,5 +1,6 @@
 /* Reranking: Cohere's form, which Jina, vLLM, llama.cpp, Qianfan, SiliconFlow and DashScope share, and that of
- * text-embeddings-inference (texts in, a bare array out). One reader takes all their replies. */
+ * text-embeddings-inference (texts in, a bare array out), and DashScope's own (what is asked stands in `input`). One
+ * reader takes all their replies. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -32,6 +33,36 @@ int rerank_tei_body(const struct llm_rerank_request *q, const struct model *m, s
     body_texts(&b, "texts", q->docs, q->ndocs);
     body_raw(&b, "truncate", SLICE("true"));
     return body_end(&b, (struct slice){0}, m, NULL, err);
+}
+
+/* {model, input {query, documents}, parameters}: the model's PARAMS are parameters too. */
+static int native_qwen(const struct llm_rerank_request *q, const struct model *m, struct buf *to, struct buf *notes,
+                       struct err *err)
+{
+    struct buf input = {0}, parameters = {0};
+    struct body b = {.to = to, .notes = notes}, in = {.to = &input, .notes = notes},
+                par = {.to = &parameters, .notes = notes};
+    body_text(&in, "query", q->query);
+    body_texts(&in, "documents", q->docs, q->ndocs);
+    buf_add_char(&input, '}');
+    body_raw(&par, "return_documents", SLICE("false"));
+    if (q->count > 0)
+        body_int(&par, "top_n", q->count < q->ndocs ? q->count : q->ndocs);
+    int r = body_end(&par, (struct slice){0}, m, NULL, err);
+    body_text(&b, "model", slice_str(m->id));
+    body_raw(&b, "input", buf_slice(&input));
+    body_raw(&b, "parameters", buf_slice(&parameters));
+    buf_add_char(to, '}');
+    buf_release(&input);
+    buf_release(&parameters);
+    return r;
+}
+
+int rerank_qwen_body(const struct llm_rerank_request *q, const struct model *m, struct buf *to, struct buf *notes,
+                     struct err *err)
+{
+    bool native = llm_model_path(m) != m->provider->rerank_path;
+    return native ? native_qwen(q, m, to, notes, err) : rerank_body(q, m, to, notes, err);
 }
 
 static int garbage(struct err *err, const char *what)

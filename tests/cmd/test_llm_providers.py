@@ -308,9 +308,45 @@ def test_transcription(world, row):
     assert status == 200 and json.loads(data)["text"] == "4 bytes", (row, data)
 
 
+def test_qwens_other_rerankers(world):
+    """Some of its models are at another address and speak another form."""
+    url = f"http://127.0.0.1:{world.vendors.port}/qwen"
+    for id in ("gte-rerank-v2", "qwen3-vl-rerank"):
+        raw(world.r, "LLM.MODEL", "SET", "other", "PROVIDER", "qwen", "URL", url, "ID", id, "KEY", "key-qwen", "KIND", "RERANK",
+            "PARAMS", '{"instruct":"be fair"}')
+        assert raw(world.r, "LLM.RERANK", "MODEL", "other", "q", "COUNT", 2, "a", "b", "c") == [b"c", b"b"]
+        assert json.loads(world.sent()[-1]["body"]) == {
+            "model": id, "input": {"query": "q", "documents": ["a", "b", "c"]},
+            "parameters": {"return_documents": False, "top_n": 2, "instruct": "be fair"}}
+
+
+def test_azures_filter(world):
+    """A question that the filter stops is an error of its class; an answer that it stops ends so."""
+    said = error(world.r, "LLM.ASK", "a bad question", "MODEL", "azure-CHAT", "WITHMETA")
+    assert "The response was filtered" in said and "[class content," in said, said
+    status, _, data = world.door.ask("POST", "/v1/chat/completions", body("azure", "a bad question"))
+    assert status == 400 and "filtered" in json.loads(data)["error"]["message"]
+    assert both(world, "azure", "say the bad thing")["choices"][0]["finish_reason"] == "content_filter"
+    pushes, meta = world.streamed("LLM.ASK", "say the bad thing", "MODEL", "azure-CHAT", "STREAM", "WITHMETA")
+    assert (meta[b"text"], meta[b"finish"]) == (b"It is ", b"content_filter")
+
+
+def test_azures_address(world):
+    """The version stands in the URL when it is to be another one; a token goes where tokens go; the ID is one segment."""
+    url = f"http://127.0.0.1:{world.vendors.port}/azure/?api-version=2025-01-01"
+    raw(world.r, "LLM.MODEL", "SET", "other", "PROVIDER", "azure", "URL", url, "ID", "my model/1", "KEY", "eyJ" + "x" * 60,
+        "RETRIES", 0)
+    world.sent()
+    assert error(world.r, "LLM.ASK", "hi", "MODEL", "other").startswith("INVALID")  # 404: there is no such deployment
+    sent = world.sent()[-1]
+    assert sent["path"] == "/azure/openai/deployments/my%20model%2F1/chat/completions?api-version=2025-01-01"
+    assert sent["headers"]["authorization"] == "Bearer eyJ" + "x" * 60 and "api-key" not in sent["headers"]
+    assert "needs a URL" in error(world.r, "LLM.MODEL", "SET", "x", "PROVIDER", "azure", "ID", "d")
+
+
 def test_every_row_was_asked(world):
     """Each vendor got something at each path that its row has, and its key where it wants it."""
-    assert len(TABLE) == 19 and set(ROWS) | {"builtin"} == set(TABLE)
+    assert len(TABLE) == 20 and set(ROWS) | {"builtin"} == set(TABLE)
     for row in ROWS:
         assert {f for f in KINDS if TABLE[row][f] != "-"}, row
 

@@ -21,9 +21,13 @@ MORE = {"stop", "seed", "user", "frequency_penalty", "presence_penalty", "parall
 EFFORT, THINK, ENABLE = {"reasoning_effort"}, {"thinking"}, {"enable_thinking", "thinking_budget"}
 TEMPLATE = {"chat_template_kwargs"}
 
+FILTERED = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
+
 # What each vendor that speaks OpenAI's form knows beyond COMMON, and how it speaks.
 SHEETS = {
     "openai": dict(more=MORE | EFFORT, schema=True, images=True, base64=True),
+    "azure": dict(more=MORE | EFFORT, schema=True, images=True, azure=True,
+                  path="/openai/deployments/some-id/chat/completions"),
     "qwen": dict(more=MORE - {"user", "frequency_penalty"} | ENABLE, schema=True, images=True, thinks=True),
     "glm": dict(more={"stop", "user_id", "stream_options"} | THINK, images=True, thinks=True, auto=True, whole_tools=True,
                 most=1),
@@ -43,16 +47,17 @@ SHEETS = {
 }
 CALL = {"name": "get_weather", "arguments": '{"city":"Köln"}'}
 WORDS = ["Hello ", "you"]
+HELD_BACK = ["It is "]  # the content filter lets no more of it pass
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 
 class Refused(Exception):
-    """(what is wrong, the status)"""
+    """(what is wrong, the status[, the error's further members])"""
 
 
-def need(ok, why, status=400):
+def need(ok, why, status=400, **more):
     if not ok:
-        raise Refused(why, status)
+        raise Refused(why, status, more)
 
 
 def text_of(content):
@@ -87,6 +92,8 @@ def answer(body):
     last = body["messages"][-1]
     if body.get("tools") and last["role"] != "tool":
         return None
+    if text_of(last["content"]) == "say the bad thing":
+        return HELD_BACK
     if last["role"] == "tool":
         return ["The tool ", "said " + text_of(last["content"])]
     if images:
@@ -122,6 +129,12 @@ def whole(sheet, body):
         reply |= {"code": 0, "message": "Success", "sid": reply.pop("id")}
     if sheet.get("base_resp"):
         reply["base_resp"] = {"status_code": 0, "status_msg": ""}
+    if sheet.get("azure"):
+        reply["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": FILTERED}]
+        choice["content_filter_results"] = FILTERED if said else {}
+    if sheet.get("azure") and said == HELD_BACK:
+        del choice["message"]
+        choice["finish_reason"] = "content_filter"
     return reply
 
 
@@ -161,10 +174,16 @@ def chunks(sheet, body):
     """The events of a stream, as text."""
     said = answer(body)
     wants_usage = (body.get("stream_options") or {}).get("include_usage") and not sheet.get("usage_in_choice")
+    if sheet.get("azure"):
+        yield {"id": "", "object": "", "model": "", "choices": [],
+               "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": FILTERED}]}
     for delta in deltas_of(sheet, said):
-        finish = {} if sheet.get("spark") else {"finish_reason": None}
-        yield chunk_of(sheet, body, [{"index": 0, "delta": delta, **finish}])
+        more = {} if sheet.get("spark") else {"finish_reason": None}
+        more |= {"content_filter_results": FILTERED} if sheet.get("azure") else {}
+        yield chunk_of(sheet, body, [{"index": 0, "delta": delta, **more}])
     last = {"index": 0, "delta": {}, "finish_reason": "stop" if said else "tool_calls"}
+    if said == HELD_BACK:
+        last |= {"finish_reason": "content_filter", "content_filter_results": FILTERED}
     if sheet.get("usage_in_choice"):
         last["usage"] = USAGE
     if sheet.get("spark"):
@@ -185,9 +204,20 @@ def stream(sheet, body):
 
 def chat(sheet, body):
     check_chat(sheet, body)
+    bad = sheet.get("azure") and text_of(body["messages"][-1]["content"]) == "a bad question"
+    need(not bad, "The response was filtered", code="content_filter", param="prompt", type=None,
+         innererror={"code": "ResponsibleAIPolicyViolation", "content_filter_result": FILTERED})
     if body.get("stream"):
         return "text/event-stream", stream(sheet, body).encode()
     return whole(sheet, body)
+
+
+def native_rerank(sheet, body):
+    """DashScope's own form: what is asked stands in `input`."""
+    need(set(body) == {"model", "input", "parameters"} and set(body["input"]) == {"query", "documents"}, "not DashScope's form")
+    need(body["model"].startswith(("gte-rerank", "qwen3-vl-rerank")), "ModelNotFound", 404)
+    results = ranks(body["input"]["documents"], body["parameters"].get("top_n"))
+    return {"output": {"results": results}, "usage": {"total_tokens": 9}, "request_id": "x"}
 
 
 def embed(sheet, body):
@@ -322,7 +352,11 @@ def of_openai(row, rerank_path="/rerank", *kinds):
 SHEETS["qwen"]["batch"] = 10
 ROUTES = {
     **of_openai("openai", "/rerank", "embed", "rerank", "speech", "transcribe"),
-    **of_openai("qwen", "", "embed"), "/compatible-api/v1/reranks": (rerank, {}),
+    **of_openai("azure"),
+    "/azure/openai/deployments/some-id/embeddings": (embed, {}), "/azure/openai/deployments/some-id/audio/speech": (speech, {}),
+    "/azure/openai/deployments/some-id/audio/transcriptions": (transcribe, {}),
+    **of_openai("qwen", "", "embed"), "/api/v1/services/rerank/text-rerank/text-rerank": (native_rerank, {}),
+    "/compatible-api/v1/reranks": (rerank, {}),
     **of_openai("glm", "/rerank", "embed", "rerank"), **of_openai("spark"), **of_openai("ernie", "/rerank", "embed", "rerank"),
     **of_openai("deepseek"), **of_openai("moonshot"), **of_openai("doubao", "", "embed"), **of_openai("minimax"),
     **of_openai("hunyuan", "", "embed"),
@@ -364,6 +398,7 @@ class Handler(BaseHTTPRequestHandler):
         self.json(200, requests)
 
     def serve(self, path, headers, raw):
+        path, _, query = path.partition("?")
         need(path in ROUTES, f"there is no {path}", 404)
         handler, sheet = ROUTES[path]
         kind = headers["content-type"]
@@ -371,7 +406,11 @@ class Handler(BaseHTTPRequestHandler):
         if handler is anthropic:
             return handler(sheet, body, headers)
         row = path.split("/")[1]
-        row = "qwen" if row == "compatible-api" else row
+        row = "qwen" if row in ("compatible-api", "api") else row
+        if row == "azure":
+            need(headers.get("api-key") == "key-azure" and "authorization" not in headers, "no key", 401, code="401")
+            need(query == "api-version=2024-10-21", "no api-version", 404)
+            return handler(sheet, body)
         need(headers.get("authorization") == f"Bearer key-{row}", "no key", 401)
         return handler(sheet, body)
 
@@ -385,7 +424,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             out = self.serve(self.path, headers, raw)
         except Refused as e:
-            return self.json(e.args[1], {"error": {"message": e.args[0], "type": "invalid_request_error", "code": None}})
+            why = {"message": e.args[0], "type": "invalid_request_error", "code": None}
+            return self.json(e.args[1], {"error": {**why, **e.args[2]}})
         except (KeyError, TypeError, IndexError, ValueError) as e:
             return self.json(400, {"error": {"message": f"{type(e).__name__}: {e}", "type": "invalid_request_error"}})
         return self.reply(200, *out) if isinstance(out, tuple) else self.json(200, out)

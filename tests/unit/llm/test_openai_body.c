@@ -247,8 +247,9 @@ static void base64_is_for_those_who_know_it(void **state)
     struct llm_answer a;
     struct err err;
     llm_answer_init(&a);
-    assert_int_equal(p->embed_whole(p, SLICE("{\"data\":[{\"index\":1,\"embedding\":\"AACAPw==\"},{\"index\":0,"
-                                             "\"embedding\":[2]}]}"),
+    assert_int_equal(p->embed_whole(p,
+                                    SLICE("{\"data\":[{\"index\":1,\"embedding\":\"AACAPw==\"},{\"index\":0,"
+                                          "\"embedding\":[2]}]}"),
                                     2, &a, &err),
                      0);
     assert_true(a.dim == 1 && a.vectors[0] == 2 && a.vectors[1] == 1);
@@ -447,6 +448,18 @@ static void addresses(void **state)
     assert_string_equal(buf_cstr(&to), "https://dashscope.aliyuncs.com/compatible-mode/v1/chat/completions "
                                        "https://dashscope.aliyuncs.com/compatible-api/v1/reranks "
                                        "http://127.0.0.1:1/compatible-api/v1/reranks");
+    buf_clear(&to);
+    m = model_of("azure", "my model/1", NULL);
+    m.url = (char *)"https://x.openai.azure.com";
+    llm_provider_url(&m, llm_model_path(&m), &to);
+    m.url = (char *)"https://x.openai.azure.com/?api-version=v";
+    m.kind = MODEL_EMBED;
+    buf_add_char(&to, ' ');
+    llm_provider_url(&m, llm_model_path(&m), &to);
+    assert_string_equal(
+        buf_cstr(&to),
+        "https://x.openai.azure.com/openai/deployments/my%20model%2F1/chat/completions?api-version=2024-10-21 "
+        "https://x.openai.azure.com/openai/deployments/my%20model%2F1/embeddings?api-version=v");
     buf_release(&to);
 }
 
