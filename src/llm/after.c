@@ -119,7 +119,7 @@ static bool goes_on(struct llm_call *c, bool *now)
         break;
     case LLM_CONTENT: break;
     }
-    bool others = has_others(c) && c->from == 0 && decide_now() < c->deadline_ms;
+    bool others = has_others(c) && decide_now() < c->deadline_ms;
     c->plan[c->at].done = true;
     c->llm->stats.failovers += others;
     return others;
@@ -152,7 +152,7 @@ static void estimate(struct llm_call *c)
     if (a->tokens_in < 0 || (a->tokens_out < 0 && c->asked.kind == MODEL_CHAT))
         a->estimated = true;
     if (a->tokens_in < 0)
-        a->tokens_in = decide_tokens(c);
+        a->tokens_in = c->tokens_in;
     if (a->tokens_out < 0)
         a->tokens_out = tokens_estimate(buf_slice(&a->text)) + tokens_estimate(buf_slice(&a->tool_calls));
 }
@@ -177,60 +177,6 @@ static void leave_deployment(struct llm_call *c)
     c->deployment = NULL;
 }
 
-/* ---- embeddings in parts ---- */
-
-static int keep_vectors(struct llm_call *c, struct err *err)
-{
-    const struct llm_answer *a = &c->attempt.answer;
-    size_t row = (size_t)a->dim * sizeof *a->vectors;
-    if (c->rows && c->dim != a->dim)
-        return err_set(err, ERR_UPSTREAM, "model '%.60s': the provider changed the length of its vectors",
-                       c->attempt.model);
-    if (!c->vectors)
-        c->vectors = mem_try((size_t)c->asked.embed->ntexts * row);
-    if (!c->vectors)
-        return err_set(err, ERR_OOM, "there is no memory for so many vectors");
-    memcpy((char *)c->vectors + (size_t)c->rows * row, a->vectors, (size_t)a->count * row);
-    c->rows += a->count;
-    c->dim = a->dim;
-    return 0;
-}
-
-static void add_sums(struct llm_call *c)
-{
-    const struct llm_answer *a = &c->attempt.answer;
-    c->sums.tokens_in += a->tokens_in > 0 ? a->tokens_in : 0;
-    c->sums.tokens_out += a->tokens_out > 0 ? a->tokens_out : 0;
-    c->sums.estimated |= a->estimated;
-}
-
-/* Vectors of two models do not mix: from the second part on there is but this one. */
-static void stay_with_model(struct llm_call *c)
-{
-    for (int i = 0; i < c->nplan; i++)
-        c->plan[i].done = i != c->at;
-}
-
-/* True: another part goes out (or the call is over). */
-static bool next_part(struct llm_call *c)
-{
-    if (c->asked.kind != MODEL_EMBED || c->attempt.count == c->asked.embed->ntexts)
-        return false;
-    if (keep_vectors(c, &c->err) < 0) {
-        report_end(c, &c->err);
-        return true;
-    }
-    c->from += c->attempt.count;
-    if (c->from == c->asked.embed->ntexts)
-        return false;
-    add_sums(c);
-    stay_with_model(c);
-    c->retries_done = 0;
-    c->state = CALL_PAUSING;
-    decide_go_or_end(c);
-    return true;
-}
-
 void decide_after(void *call)
 {
     struct llm_call *c = call;
@@ -238,8 +184,7 @@ void decide_after(void *call)
     close_attempt(c);
     if (c->err.code == 0) {
         leave_deployment(c);
-        if (c->cancelled || !next_part(c))
-            report_end(c, NULL);
+        report_end(c, NULL);
         return;
     }
     bool on = goes_on(c, &now);

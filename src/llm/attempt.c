@@ -68,20 +68,18 @@ void attempt_forget(struct attempt *a)
 
 /* ---- what is sent ---- */
 
-static int write_embed(struct attempt *a, const struct model *m, int from, struct err *err)
+/* Texts or documents. */
+static int count_of(const struct llm_asked *q)
 {
-    struct llm_embed_request part = *a->asked->embed;
-    part.texts += from;
-    part.ntexts = a->count;
-    return m->provider->embed_body(&part, m, &a->body, &a->notes, err);
+    return q->kind == MODEL_EMBED ? q->embed->ntexts : q->kind == MODEL_RERANK ? q->rerank->ndocs : 1;
 }
 
-static int write_body(struct attempt *a, const struct model *m, int from, struct err *err)
+static int write_body(struct attempt *a, const struct model *m, struct err *err)
 {
     const struct llm_provider *p = m->provider;
     switch (a->asked->kind) {
     case MODEL_CHAT: return p->chat_body(a->asked->chat, m, &a->body, &a->notes, err);
-    case MODEL_EMBED: return write_embed(a, m, from, err);
+    case MODEL_EMBED: return p->embed_body(a->asked->embed, m, &a->body, &a->notes, err);
     case MODEL_RERANK: return p->rerank_body(a->asked->rerank, m, &a->body, &a->notes, err);
     case MODEL_SPEECH: return p->speech_body(a->asked->speech, m, &a->body, &a->notes, err);
     case MODEL_TRANSCRIBE:
@@ -90,8 +88,7 @@ static int write_body(struct attempt *a, const struct model *m, int from, struct
     return ERR_GENERIC;
 }
 
-int attempt_write(struct attempt *a, const struct model *m, const struct llm_asked *asked, int from, int count,
-                  struct err *err)
+int attempt_write(struct attempt *a, const struct model *m, const struct llm_asked *asked, struct err *err)
 {
     attempt_forget(a); /* by the old provider */
     mem_free(a->model);
@@ -100,7 +97,7 @@ int attempt_write(struct attempt *a, const struct model *m, const struct llm_ask
     a->model_id = mem_strdup(m->id);
     a->provider = m->provider;
     a->asked = asked;
-    a->count = count;
+    a->count = count_of(asked);
     a->stream = asked->kind == MODEL_CHAT && asked->chat->stream;
     if (m->provider->local)
         return 0;
@@ -112,7 +109,7 @@ int attempt_write(struct attempt *a, const struct model *m, const struct llm_ask
     if (!path)
         return err_set(err, ERR_STATE, "provider %s has no models of this kind", m->provider->name);
     llm_provider_url(m, path, &a->url);
-    int r = write_body(a, m, from, err);
+    int r = write_body(a, m, err);
     if (r == 0 && a->body.full)
         r = err_set(err, ERR_INVALID, "a request of more than %u MB cannot be sent to a model", LLM_BODY_MAX >> 20);
     return r;

@@ -53,10 +53,9 @@ struct attempt {
 void attempt_init(struct attempt *a, llm_delta_fn *delta, void (*end)(void *arg), void *arg);
 void attempt_release(struct attempt *a); /* not while it runs */
 
-/* Writes URL and body: of embeddings the texts from `from` on, `count` of them. 0, or an error of the provider's or of
- * what was asked. `asked` is borrowed until the attempt is over. */
-int attempt_write(struct attempt *a, const struct model *m, const struct llm_asked *asked, int from, int count,
-                  struct err *err);
+/* Writes URL and body. 0, or an error of the provider's or of what was asked. `asked` is borrowed until the attempt is
+ * over. */
+int attempt_write(struct attempt *a, const struct model *m, const struct llm_asked *asked, struct err *err);
 /* Sends it; the key is copied and wiped at the end. until_ms (monotonic) bounds it, and said_ms is what the sentence
  * about that says. 0, or an error; end() does not come then. */
 int attempt_start(struct attempt *a, struct http_client *http, struct job_pool *jobs, struct slice key,

@@ -38,6 +38,7 @@ enum call_state {
     CALL_PAUSING, /* the timer brings the next attempt */
     CALL_QUEUED,  /* the queue brings it, the timer the deadline */
     CALL_ENDING,  /* the timer brings the end */
+    CALL_PARTS,   /* its parts are under way */
 };
 
 /* One model that a call may go to. */
@@ -72,19 +73,19 @@ struct llm_call {
 
     /* the present attempt, when running */
     struct attempt attempt;
-    int written_for, written_from; /* what attempt's body is: place in the plan (-1: nothing), first text */
-    uint64_t written_as;           /* and the model's serial number */
+    int written_for;     /* what attempt's body is: place in the plan (-1: nothing) */
+    uint64_t written_as; /* and the model's serial number */
     struct deployment *deployment;
     struct breaker_pass pass;
     struct account_hold hold;
     int key; /* -1: none is sent */
     uint64_t key_print;
 
-    /* parts of embeddings */
-    int from;
-    float *vectors;
-    int rows, dim;
-    struct llm_facts sums; /* tokens of the parts before the present one */
+    /* embeddings in parts (parts.c) */
+    struct parts *parts;    /* NULL: it makes its attempts itself */
+    struct llm_facts sums;  /* tokens of the parts */
+    struct llm_call *whole; /* what it is a part of: it is not listed and not counted; NULL: of nothing */
+    bool again;             /* and not the first, so the request was counted before */
 
     struct queue_seat seat;
     struct timer *timer;
@@ -108,8 +109,7 @@ void decide_boot(void);
 /* Starts the call's next attempt or puts it into the queue; 0. Or the error that it ends with; nothing was called back.
  */
 int decide_go(struct llm_call *c, struct err *err);
-void decide_go_or_end(struct llm_call *c);       /* the same, and the end when that fails */
-int64_t decide_tokens(const struct llm_call *c); /* the estimate of what goes into the present attempt */
+void decide_go_or_end(struct llm_call *c); /* the same, and the end when that fails */
 void decide_settle(struct llm_call *c, enum account_end end);
 void decide_set_timer(struct llm_call *c, int64_t ms);
 void decide_timer(void *call);
@@ -117,6 +117,19 @@ void decide_stop(struct llm_call *c); /* the server stops: a call that waits end
 void decide_wake(void *llm);
 int64_t decide_now(void);                /* monotonic ms */
 int decide_slots(const struct model *m); /* of its keyring: without keys the first stands for it */
+
+/* ---- parts.c ---- */
+
+void parts_boot(void);
+bool parts_needed(const struct llm_call *c); /* more texts than a model of its plan takes at once */
+/* 0; or the error that the first part could not be started with: nothing is under way. */
+int parts_start(struct llm_call *c, struct err *err);
+void parts_cancel(struct llm_call *c);
+void parts_vectors(const struct llm_call *c, struct llm_vectors *to); /* of a call that ended well */
+void parts_free(struct llm_call *c);
+/* llm.c. Starts a call for a part of another one: its caller, its deadline. As llm_embed_start. */
+struct llm_call *llm_part_start(struct llm_call *whole, const struct llm_embed_request *q, struct slice model,
+                                llm_embed_done *done, void *arg, struct err *err);
 
 /* ---- after.c ---- */
 

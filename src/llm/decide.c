@@ -26,6 +26,7 @@ void decide_boot(void)
     SETTING_REGISTER(settings);
     deployment_boot();
     after_boot();
+    parts_boot();
 }
 
 int64_t decide_now(void)
@@ -116,33 +117,14 @@ static int pick_key(struct llm_call *c, const struct model *m, struct buf *text,
     return -1;
 }
 
-/* How many texts or documents go into the next transfer: vendors limit the former. */
-static int batch(const struct llm_call *c, const struct model *m)
-{
-    int most = m->provider->embed_batch > 0 ? m->provider->embed_batch : LLM_EMBED_MAX;
-    if (c->asked.kind == MODEL_RERANK)
-        return c->asked.rerank->ndocs;
-    if (c->asked.kind != MODEL_EMBED)
-        return 1;
-    int left = c->asked.embed->ntexts - c->from;
-    return m->provider->local || left < most ? left : most;
-}
-
 static int write_it(struct llm_call *c, const struct model *m, int at, struct err *err)
 {
-    if (c->written_for == at && c->written_from == c->from && c->written_as == m->serial)
+    if (c->written_for == at && c->written_as == m->serial)
         return 0;
-    int rc = attempt_write(&c->attempt, m, &c->asked, c->from, batch(c, m), err);
+    int rc = attempt_write(&c->attempt, m, &c->asked, err);
     c->written_for = rc == 0 ? at : -1;
-    c->written_from = c->from;
     c->written_as = m->serial;
     return rc;
-}
-
-int64_t decide_tokens(const struct llm_call *c)
-{
-    int texts = c->asked.kind == MODEL_EMBED ? c->asked.embed->ntexts : 0;
-    return texts > 0 ? c->tokens_in * c->attempt.count / texts : c->tokens_in;
 }
 
 static int reserve(struct llm_call *c, const struct model *m, struct refusal *no)
@@ -152,9 +134,9 @@ static int reserve(struct llm_call *c, const struct model *m, struct refusal *no
     struct account_claim claim = {
         .model = m,
         .owner = c->who->owner,
-        .tokens_in = decide_tokens(c),
+        .tokens_in = c->tokens_in,
         .tokens_out = c->asked.kind == MODEL_CHAT ? c->asked.chat->max_tokens : 1,
-        .again = c->attempts > 0,
+        .again = c->attempts > 0 || c->again,
     };
     int64_t ms = -1;
     int rc = account_reserve(c->llm->accounts, &claim, clock_wall_ms(), &c->hold, &ms, &no->err);
@@ -382,7 +364,7 @@ void decide_wake(void *llm)
 
 void decide_stop(struct llm_call *c)
 {
-    if (c->state == CALL_RUNNING)
+    if (c->state == CALL_RUNNING || c->state == CALL_PARTS)
         return;
     if (c->err.code == 0)
         err_set(&c->err, ERR_STATE, "the server is shutting down");

@@ -96,6 +96,11 @@ static void set_deadline(struct llm_call *c)
 {
     const struct model *m = c->routed ? NULL : models_find(&c->llm->models, slice_str(c->plan[0].model));
     int64_t own = m && m->timeout_ms > 0 ? m->timeout_ms : default_timeout;
+    if (c->whole) {
+        c->timeout_ms = c->whole->timeout_ms;
+        c->deadline_ms = c->whole->deadline_ms;
+        return;
+    }
     c->timeout_ms = c->who->timeout_ms > 0 ? c->who->timeout_ms : (int)own;
     c->deadline_ms = c->started_us / 1000 + c->timeout_ms;
 }
@@ -105,9 +110,23 @@ static struct llm_call *enlist(struct llm_call *c)
     struct llm *l = c->llm;
     list_add_tail(&l->calls, &c->link);
     dict_add(&l->by_id, c);
-    l->stats.calls++;
-    l->stats.started++;
+    l->stats.calls += !c->whole;
+    l->stats.started += !c->whole;
     return c;
+}
+
+/* In the list before its parts: they end before it, while llm_stop walks along it. */
+static struct llm_call *set_out_parts(struct llm_call *c, struct err *err)
+{
+    enlist(c);
+    if (parts_start(c, err) == 0)
+        return c;
+    c->llm->stats.calls--;
+    c->llm->stats.started--;
+    list_del(&c->link);
+    dict_remove(&c->llm->by_id, id_of(c));
+    report_free(c);
+    return NULL;
 }
 
 /* The call, started, or NULL and the error; the call is gone then. */
@@ -117,6 +136,8 @@ static struct llm_call *set_out(struct llm_call *c, struct slice name, struct er
     if (rc == 0) {
         c->target = mem_dup(name.p, name.len);
         set_deadline(c);
+        if (!c->whole && parts_needed(c))
+            return set_out_parts(c, err);
         rc = decide_go(c, err);
     }
     if (rc == 0)
@@ -153,6 +174,18 @@ struct llm_call *llm_embed_start(struct llm *l, const struct llm_embed_request *
         return NULL;
     c->embedded = done;
     return set_out(c, name_or(q->model, default_embed, "builtin/hash"), err);
+}
+
+struct llm_call *llm_part_start(struct llm_call *whole, const struct llm_embed_request *q, struct slice model,
+                                llm_embed_done *done, void *arg, struct err *err)
+{
+    struct llm_call *c = call_create(whole->llm, MODEL_EMBED, copy_embed(q), arg, err);
+    if (!c)
+        return NULL;
+    c->embedded = done;
+    c->whole = whole;
+    c->again = q->texts != whole->asked.embed->texts;
+    return set_out(c, model, err);
 }
 
 static int needs_model(struct slice name, const char *kind, struct err *err)
@@ -205,6 +238,8 @@ void llm_cancel(struct llm_call *c)
     c->cancelled = true;
     if (c->state == CALL_RUNNING)
         attempt_cancel(&c->attempt);
+    else if (c->state == CALL_PARTS)
+        parts_cancel(c);
     else if (c->timer)
         timer_start(c->timer, 0, 0); /* decide_timer ends it */
 }
@@ -230,6 +265,7 @@ static const char *state_name(const struct llm_call *c)
         return "cancelled";
     switch (c->state) {
     case CALL_RUNNING: return c->pieces ? "streaming" : "running";
+    case CALL_PARTS: return "running";
     case CALL_QUEUED: return "queued";
     default: return "waiting";
     }
@@ -240,6 +276,8 @@ void llm_calls(struct llm *l, void (*fn)(void *arg, const struct llm_call_info *
     list_each_safe (n, &l->calls) {
         struct llm_call *c = list_entry(n, struct llm_call, link);
         const struct attempt *a = &c->attempt;
+        if (c->whole)
+            continue;
         bool local = a->provider && a->provider->local;
         struct llm_call_info i = {
             .id = c->id,

@@ -17,7 +17,7 @@ void report_free(struct llm_call *c)
     mem_free(c->asked.any);
     mem_free(c->target);
     mem_free(c->fallback);
-    mem_free(c->vectors);
+    parts_free(c);
     mem_free(c);
 }
 
@@ -76,9 +76,11 @@ static void report_vectors(struct llm_call *c, const struct llm_facts *facts, co
 {
     struct llm_answer *a = &c->attempt.answer;
     struct llm_vectors v = {.facts = *facts};
-    if (!err) {
-        v.v = c->vectors ? c->vectors : a->vectors;
-        v.count = c->vectors ? c->rows : a->count;
+    if (!err && c->parts) {
+        parts_vectors(c, &v);
+    } else if (!err) {
+        v.v = a->vectors;
+        v.count = a->count;
         v.dim = a->dim;
     }
     c->embedded(c->arg, &v, err);
@@ -122,7 +124,8 @@ static void report(struct llm_call *c, const struct err *err)
 {
     int64_t now = clock_mono_us();
     struct llm_facts facts = facts_of(c, now - c->started_us);
-    observe(c, &facts, err, now);
+    if (!c->whole)
+        observe(c, &facts, err, now);
     switch (c->asked.kind) {
     case MODEL_CHAT: report_chat(c, &facts, err); break;
     case MODEL_EMBED: report_vectors(c, &facts, err); break;
@@ -161,6 +164,8 @@ static void count(struct llm_call *c, const struct err *err)
     struct llm_answer *a = &c->attempt.answer;
     a->tokens_in = a->tokens_in > 0 ? a->tokens_in : 0;
     a->tokens_out = a->tokens_out > 0 ? a->tokens_out : 0;
+    if (c->whole) /* which is counted */
+        return;
     s->calls--;
     s->cancelled += err && err->code == ERR_CANCELLED;
     s->failed += err && err->code != ERR_CANCELLED;
