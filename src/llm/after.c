@@ -143,11 +143,21 @@ static enum breaker_end health_of(const struct llm_call *c)
     return BREAKER_NOTHING;
 }
 
+/* A vendor that has the request charges what it read of it, whether or not anybody waits for the answer. One that says
+ * what is wrong charges nothing. */
+static bool is_charged(const struct llm_call *c)
+{
+    const struct attempt *a = &c->attempt;
+    bool said = a->answer.text.len || a->answer.tool_calls.len || a->answer.reasoning.len;
+    bool given_up = a->sent && (a->timed_out || a->err.code == ERR_CANCELLED);
+    return a->err.code == 0 || said || given_up;
+}
+
 /* Where the vendor did not count, we do. */
 static void estimate(struct llm_call *c)
 {
     struct llm_answer *a = &c->attempt.answer;
-    if (c->attempt.err.code && !a->text.len && !a->tool_calls.len && !a->reasoning.len)
+    if (!is_charged(c))
         return;
     if (a->tokens_in < 0 || (a->tokens_out < 0 && c->asked.kind == MODEL_CHAT))
         a->estimated = true;

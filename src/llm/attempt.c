@@ -61,7 +61,7 @@ void attempt_forget(struct attempt *a)
     llm_answer_init(&a->answer);
     a->err.code = 0;
     a->failure = LLM_FINE;
-    a->timed_out = a->tell_no = false;
+    a->sent = a->timed_out = a->tell_no = false;
     a->retry_after_ms = -1;
     a->us = 0;
 }
@@ -324,6 +324,7 @@ static void on_end(void *arg, const struct http_end *e)
 {
     struct attempt *a = arg;
     struct slice body = a->stream ? buf_slice(&a->whole) : e->body;
+    a->sent = e->sent;
     read_head(a, e);
     if (a->err.code)
         bad_reply(a);

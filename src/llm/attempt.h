@@ -45,6 +45,7 @@ struct attempt {
     struct buf request_id;
     struct err err;          /* code 0: the answer is whole */
     enum llm_class failure;  /* LLM_FINE with an error: nothing that another attempt would change */
+    bool sent;               /* all of the request went out */
     bool timed_out, tell_no; /* tell_no: the vendor says that trying again is of no use */
     int64_t retry_after_ms;  /* as the vendor asks; -1: it does not */
     int64_t us;

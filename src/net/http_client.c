@@ -454,6 +454,15 @@ static void describe(struct http_call *c, CURLcode r, struct http_end *e)
     }
 }
 
+static bool was_sent(const struct http_call *c)
+{
+    curl_off_t body = 0;
+    long head = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &head);
+    curl_easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &body);
+    return c->status || (head > 0 && (size_t)body >= c->body.len);
+}
+
 /* Takes the call out of the worker; `cancelled` is for calls that did not end by themselves. */
 static void finish(struct http_call *c, CURLcode r, bool cancelled)
 {
@@ -463,6 +472,7 @@ static void finish(struct http_call *c, CURLcode r, bool cancelled)
     curl_easy_getinfo(c->easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
     curl_easy_getinfo(c->easy, CURLINFO_TOTAL_TIME_T, &total);
     e->status = c->status;
+    e->sent = was_sent(c);
     e->us_first = c->status ? first : -1;
     e->us_total = total;
     if (cancelled)

@@ -46,6 +46,7 @@ struct http_end {
     struct slice head; /* raw header lines; see http_header */
     struct slice body; /* unless streamed */
     bool timed_out;
+    bool sent;        /* all of the request went out; whether it arrived is another matter */
     bool may_retry;   /* nothing of a reply came and the failure may pass: not connected, reset, timed out */
     int64_t us_first; /* from the start to the first byte of the reply; -1 when none came */
     int64_t us_total;

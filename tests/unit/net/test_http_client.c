@@ -169,6 +169,7 @@ static void a_reply_over_its_limit_is_cut_off(void **state)
     struct seen s;
     run(&s, (struct http_request){.url = url("/bytes/100000"), .max_reply = 100000});
     assert_int_equal(s.end.err.code, 0);
+    assert_true(s.end.sent);
     assert_int_equal(s.body.len, 100000);
     forget(&s);
     run(&s, (struct http_request){.url = url("/bytes/100001"), .max_reply = 100000});
@@ -207,7 +208,7 @@ static void failures_have_sentences(void **state)
 
     run(&s, (struct http_request){.url = "http://127.0.0.1:1/"}); /* nobody listens there */
     assert_string_equal(s.end.err.msg, "could not connect to 127.0.0.1: Connection refused");
-    assert_true(s.end.may_retry);
+    assert_true(s.end.may_retry && !s.end.sent);
     forget(&s);
 
     run(&s, (struct http_request){.url = "http://no-such-name.invalid/", .timeout_ms = 5000});
