@@ -12,6 +12,10 @@ const whole = await client.messages.create({ model: "four", system: "be brief", 
 assert.deepEqual([whole.type, whole.role, whole.stop_reason, whole.usage.output_tokens], ["message", "assistant", "end_turn", 4]);
 assert.deepEqual(whole.content.map((b) => [b.type, b.text]), [["text", "word0 word1 word2 word3"]]);
 
+// How much would be sent, without sending it.
+const counted = await client.messages.countTokens({ model: "four", system: "be brief", messages: say("hi").messages });
+assert.ok(counted.input_tokens > 0 && counted.estimated);
+
 // System, turns and blocks reach the vendor in its own form.
 await mockReset();
 await client.messages.create({ model: "four", max_tokens: 100, system: [{ type: "text", text: "be kind" }], stop_sequences: ["x"], temperature: 0.5,

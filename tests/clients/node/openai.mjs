@@ -24,6 +24,9 @@ for await (const chunk of await client.chat.completions.create({ model: "four", 
 }
 assert.equal(text, "word0 word1 word2 word3");
 assert.equal(usage.completion_tokens, 4);
+await mocked("priced", "words=4", "CHAT", "PRICE", "1", "1");
+for await (const chunk of await client.chat.completions.create({ model: "priced", messages: say("hi"), stream: true, stream_options: { include_usage: true } })) usage = chunk.usage ?? usage;
+assert.equal(usage.cost, usage.total_tokens / 1e6);
 const collected = client.chat.completions.stream({ model: "four", messages: say("hi") });
 assert.equal(await collected.finalContent(), "word0 word1 word2 word3");
 
@@ -80,6 +83,15 @@ assert.deepEqual(plain.data.map((d) => d.embedding), packed.data.map((d) => Arra
 assert.equal(typeof (await client.embeddings.create({ model: "vectors", input, encoding_format: "base64" })).data[0].embedding, "string");
 assert.ok(plain.usage.total_tokens > 0);
 
+// One key, one call: also of a form, for which the SDK draws a new boundary each time.
+await mocked("ear", "mock", "TRANSCRIBE");
+const same = { headers: { "Idempotency-Key": "same" } };
+const hear = async () => client.audio.transcriptions.create({ model: "ear", file: await OpenAI.toFile(Buffer.from("RIFF"), "a.wav") }, same).withResponse();
+const heard = [await hear(), await hear()];
+assert.deepEqual(heard.map((x) => x.response.headers.get("x-skald-replayed")), [null, "true"]);
+assert.equal(heard[0].data.text, heard[1].data.text);
+await assert.rejects(client.audio.transcriptions.create({ model: "ear", file: await OpenAI.toFile(Buffer.from("other"), "a.wav") }, same), OpenAI.ConflictError);
+
 // Models.
 const names = [];
 for await (const m of client.models.list()) names.push(m.id);
@@ -109,6 +121,10 @@ for (const what of [{}, { stream: true }]) {
   await fails(what, "error200", OpenAI.InternalServerError, 502);
 }
 await assert.rejects(client.chat.completions.create({ model: "nobody", messages: say("hi") }), OpenAI.NotFoundError);
+for (const stream of [false, true]) {
+  const late = client.chat.completions.create({ model: await mocked("late", "never"), messages: say("hi"), stream }, { headers: { "x-skald-timeout-ms": "50" } });
+  await assert.rejects(late, (e) => (assert.ok(e instanceof OpenAI.InternalServerError, String(e)), assert.deepEqual([e.status, e.code], [504, "timeout"]), true));
+}
 await assert.rejects(client.chat.completions.create({ model: "four", messages: [{ role: "clown", content: "x" }] }), OpenAI.BadRequestError);
 await redis.call("ACL", "SETUSER", "bob", "on", ">builder", "+llm.ask", "~*");
 await redis.call("CONFIG", "SET", "requirepass", "sesame");
