@@ -43,7 +43,9 @@ void api_error(struct httpd_req *r, int status, const char *code, const char *fm
     va_end(ap);
     if (strncmp(httpd_path(r), ANTHROPIC, strlen(ANTHROPIC)) == 0) {
         buf_addf(&body, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
-                 status == 404 ? "not_found_error" : "invalid_request_error");
+                 status == 404   ? "not_found_error"
+                 : status == 413 ? "request_too_large"
+                                 : "invalid_request_error");
         json_quote(&body, buf_slice(&text));
         buf_add_str(&body, "}}\n");
         httpd_reply_take(r, status, "application/json", &body);
@@ -123,6 +125,12 @@ void api_handle(void *arg, struct httpd_req *r)
     buf_release(&allow);
 }
 
+static void too_large(void *arg, struct httpd_req *r, size_t max)
+{
+    cors_headers(r);
+    api_error(r, 413, "request_too_large", "the body is longer than %zu bytes", max);
+}
+
 /* --- life --- */
 
 void api_set_ready(const char *(*why_not)(void))
@@ -184,6 +192,7 @@ int api_open(struct loop *l, struct err *err)
     struct httpd_config config = {.addr = bind_addr,
                                   .port = port < 0 ? 0 : (int)port,
                                   .body_max = (size_t)body_max,
+                                  .too_large = too_large,
                                   .connections = (unsigned)connections,
                                   .idle_s = (unsigned)idle_s};
     int rc = *tls_cert ? open_with(l, &config, err) : httpd_open(&door, l, &config, api_handle, NULL, err);

@@ -235,6 +235,7 @@ static struct httpd *create_server(struct loop *l, const struct httpd_config *co
 {
     struct httpd *h = mem_zero(sizeof *h);
     h->body_max = config->body_max;
+    h->too_large = config->too_large;
     h->idle_ms = (int64_t)config->idle_s * 1000;
     list_init(&h->asleep);
     list_init(&h->unheard);

@@ -30,9 +30,11 @@ struct httpd;
 struct httpd_req;
 
 struct httpd_config {
-    const char *addr;     /* numeric address or name; "" is every IPv4 address */
-    int port;             /* 0: the kernel picks one, httpd_port tells which */
-    size_t body_max;      /* a longer body is answered with 413 */
+    const char *addr; /* numeric address or name; "" is every IPv4 address */
+    int port;         /* 0: the kernel picks one, httpd_port tells which */
+    size_t body_max;  /* a longer body is answered with 413 */
+    /* Replies with 413, whole and at once, to a request whose body is not there; NULL: in plain words. */
+    void (*too_large)(void *arg, struct httpd_req *r, size_t max);
     unsigned connections; /* at the same time; more wait to be accepted */
     /* A connection on which nothing moved for so long is closed; so is one whose request's head is not complete by
      * then, and one whose body comes at less than 1 KiB a second. */

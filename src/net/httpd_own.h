@@ -17,6 +17,7 @@ struct httpd {
     struct list asleep;  /* struct httpd_req, by link */
     struct list unheard; /* struct httpd_peer, by link: no complete request; the oldest first */
     void (*handler)(void *arg, struct httpd_req *r);
+    void (*too_large)(void *arg, struct httpd_req *r, size_t max);
     void *arg;
     size_t body_max;
     int64_t idle_ms;

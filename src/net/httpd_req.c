@@ -262,14 +262,15 @@ static enum MHD_Result send_answer(struct httpd_req *r)
 
 static enum MHD_Result refuse_body(struct httpd_req *r)
 {
-    struct buf text = {0};
-    buf_addf(&text,
-             "{\"error\":{\"message\":\"the body is longer than %zu bytes\",\"type\":\"invalid_request_error\","
-             "\"param\":null,\"code\":\"request_too_large\"}}\n",
-             r->server->body_max);
     r->handled = true;
     httpd_add_header(r, "Connection", "close");
-    httpd_reply_take(r, 413, "application/json", &text);
+    if (r->server->too_large) {
+        r->server->too_large(r->server->arg, r, r->server->body_max);
+    } else {
+        struct buf text = {0};
+        buf_addf(&text, "the body is longer than %zu bytes\n", r->server->body_max);
+        httpd_reply_take(r, 413, "text/plain", &text);
+    }
     return send_answer(r);
 }
 

@@ -152,6 +152,8 @@ def test_too_large(tmp_path):
     try:
         status, head, data = d.ask("POST", "/v1/chat/completions", "x" * 3000)
         assert status == 413 and json.loads(data)["error"]["code"] == "request_too_large"
+        status, head, data = d.ask("POST", "/v1/messages", iter([b"x" * 1500] * 2))  # in chunks: no length is told
+        assert status == 413 and json.loads(data)["error"]["type"] == "request_too_large"
     finally:
         d.server.stop()
 
