@@ -132,9 +132,9 @@ static struct llm_call *set_out_parts(struct llm_call *c, struct err *err)
 /* The call, started, or NULL and the error; the call is gone then. */
 static struct llm_call *set_out(struct llm_call *c, struct slice name, struct err *err)
 {
+    c->target = mem_dup(name.p, name.len);
     int rc = decide_plan(c, name, err);
     if (rc == 0) {
-        c->target = mem_dup(name.p, name.len);
         set_deadline(c);
         if (!c->whole && parts_needed(c))
             return set_out_parts(c, err);

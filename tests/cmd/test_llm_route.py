@@ -100,6 +100,8 @@ def test_cheapest_and_best(r, model, route):
     assert ask(r, "b")[b"model"] == b"dear"
     route("b", "BEST", "cheap", "QUALITY", "0.5", "dear", "QUALITY", "0.9", "CEILING", 39)
     assert ask(r, "b")[b"model"] == b"cheap"
+    route("b", "BEST", "cheap", "QUALITY", "0.5", "CEILING", "0.1")
+    assert error(r, "LLM.ASK", "x", "MODEL", "b") == "STATE no model of route 'b' is known to cost less than its CEILING"
 
 
 def test_versions_and_rollback(r, model, route):
