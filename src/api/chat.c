@@ -105,8 +105,10 @@ static void begin_stream(struct chat *c, const struct llm_facts *facts)
     send_head(c, facts);
     if (c->opened)
         return;
-    if (!c->model.len && facts->model.len)
+    if (!c->model.len && facts->model.len) {
+        mem_free((char *)c->model.p);
         c->model = slice_of(mem_dup(facts->model.p, facts->model.len), facts->model.len);
+    }
     struct wire_head head = head_of(c, facts);
     c->opened = true;
     c->form->begin(&c->out, &head, c->include_usage, c->tokens_in, emit, c);

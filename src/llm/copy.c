@@ -195,7 +195,7 @@ const struct llm_caller *asked_caller(const struct llm_asked *a)
 static int64_t parts_tokens(struct slice json)
 {
     int64_t n = 0;
-    for (const char *data; (data = memmem(json.p, json.len, ";base64,", 8));) {
+    for (const char *data; json.len && (data = memmem(json.p, json.len, ";base64,", 8));) {
         const char *end = memchr(data, '"', json.len - (size_t)(data - json.p));
         size_t skip = end ? (size_t)(end - json.p) : json.len;
         n += tokens_estimate(slice_of(json.p, (size_t)(data - json.p))) + PICTURE_TOKENS;
