@@ -206,9 +206,22 @@ static void check_ranked(void *arg, const struct llm_ranks *ranks, const struct 
     call_resume(c);
 }
 
+/* Its vendor is there: more is not asked of speech and transcription. */
+static void check_media(void *arg, const struct llm_media *m, const struct err *err)
+{
+    struct call *c = arg;
+    if (err) {
+        call_err(c, err);
+    } else {
+        reply_map(c->reply, 1);
+        reply_field_int(c->reply, "ms", m->facts.us_total / 1000);
+    }
+    call_resume(c);
+}
+
 static void model_check(struct call *c)
 {
-    static const struct llm_chat_events events = {.done = check_done};
+    static const struct llm_checked done = {{.done = check_done}, check_embedded, check_ranked, check_media};
     struct model *m = models_find(models(), call_arg(c, 2));
     struct err err;
     if (!m) {
@@ -216,7 +229,7 @@ static void model_check(struct call *c)
         return;
     }
     struct call *p = call_park(c, NULL, NULL);
-    struct llm_call *call = llm_check_start(outbound_llm(), m, &events, check_embedded, check_ranked, p, &err);
+    struct llm_call *call = llm_check_start(outbound_llm(), m, &done, p, &err);
     if (!call) {
         call_err(p, &err);
         call_resume(p);
@@ -386,7 +399,8 @@ static const struct cmd model_subs[] = {
      .flags = CMD_MODEL | CMD_BLOCKING,
      .acl = ACL_LLM,
      .syntax = "name",
-     .summary = "Calls a model with a few tokens to see that it answers.",
+     .summary =
+         "Calls a model with a few tokens to see that it answers; for speech and transcription, that its vendor does.",
      .since = "1.0.0",
      .complexity = "one call of the model"},
     {.name = "disable",

@@ -157,7 +157,7 @@ static bool is_charged(const struct llm_call *c)
 static void estimate(struct llm_call *c)
 {
     struct llm_answer *a = &c->attempt.answer;
-    if (!is_charged(c))
+    if (c->attempt.probe || !is_charged(c))
         return;
     if (a->tokens_in < 0 || (a->tokens_out < 0 && c->asked.kind == MODEL_CHAT))
         a->estimated = true;
@@ -178,7 +178,7 @@ static void close_attempt(struct llm_call *c)
     c->err = a->err;
     c->retry_after_ms = a->err.code ? a->retry_after_ms : -1;
     decide_settle(c, a->err.code ? ACCOUNT_FAILED : ACCOUNT_ANSWERED);
-    deployment_leave(c->deployment, c->pass, health_of(c), first / 1000, decide_now(), &c->llm->rng);
+    deployment_leave(c->deployment, c->pass, health_of(c), a->probe ? -1 : first / 1000, decide_now(), &c->llm->rng);
 }
 
 static void leave_deployment(struct llm_call *c)

@@ -68,6 +68,12 @@ void attempt_forget(struct attempt *a)
 
 /* ---- what is sent ---- */
 
+/* Speech and transcription have no small call: a page of the vendor that costs nothing stands for them. */
+static bool is_probe(const struct llm_asked *q)
+{
+    return asked_caller(q)->check && (q->kind == MODEL_SPEECH || q->kind == MODEL_TRANSCRIBE);
+}
+
 /* Texts or documents. */
 static int count_of(const struct llm_asked *q)
 {
@@ -108,6 +114,11 @@ int attempt_write(struct attempt *a, const struct model *m, const struct llm_ask
     const char *path = llm_model_path(m);
     if (!path)
         return err_set(err, ERR_STATE, "provider %s has no models of this kind", m->provider->name);
+    a->probe = is_probe(asked);
+    if (a->probe) {
+        llm_provider_url(m, m->provider->probe_path ? m->provider->probe_path : "", &a->url);
+        return 0;
+    }
     llm_provider_url(m, path, &a->url);
     int r = write_body(a, m, err);
     if (r == 0 && a->body.full)
@@ -320,6 +331,13 @@ static void read_head(struct attempt *a, const struct http_end *e)
     a->tell_no = slice_is(http_header(e->head, "x-should-retry"), "false");
 }
 
+/* A vendor that answers is there, though perhaps it has no such page; but not one that refuses the key, or fails. */
+static bool is_there(const struct attempt *a, int status)
+{
+    bool no_page = status >= 400 && llm_class_of_status(status) == LLM_BAD;
+    return a->probe && ((status >= 200 && status < 300) || no_page);
+}
+
 static void on_end(void *arg, const struct http_end *e)
 {
     struct attempt *a = arg;
@@ -332,6 +350,8 @@ static void on_end(void *arg, const struct http_end *e)
         a->err = e->err;
     else if (e->err.code)
         transfer_error(a, e);
+    else if (is_there(a, e->status))
+        a->failure = LLM_FINE;
     else if (e->status < 200 || e->status >= 300)
         status_error(a, e->status, body);
     else if (read_reply(a, body, e->head, &a->err) < 0)
@@ -362,13 +382,13 @@ static int start_remote(struct attempt *a, struct http_client *http, struct slic
     const char *accept = a->stream                        ? "Accept: text/event-stream"
                          : a->asked->kind == MODEL_SPEECH ? "Accept: */*"
                                                           : "Accept: application/json";
-    const char *headers[HEADERS_MAX + 3] = {buf_cstr(&type), accept};
+    const char *headers[HEADERS_MAX + 3] = {a->probe ? "Accept: */*" : buf_cstr(&type), accept};
     wipe_headers(a);
     a->provider->headers(a->provider, &a->headers, key);
     a->echo = echo_of(key);
     split_headers(a, headers + 2);
     struct http_request q = {
-        .method = "POST",
+        .method = a->probe ? "GET" : "POST",
         .url = buf_cstr(&a->url),
         .headers = headers,
         .body = buf_slice(&a->body),

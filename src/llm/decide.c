@@ -129,6 +129,8 @@ static int write_it(struct llm_call *c, const struct model *m, int at, struct er
 
 static int reserve(struct llm_call *c, const struct model *m, struct refusal *no)
 {
+    if (c->attempt.probe)
+        return 0;
     if (c->tokens_in < 0)
         c->tokens_in = asked_tokens(&c->asked);
     struct account_claim claim = {
@@ -159,6 +161,8 @@ static void wake_in(struct llm *l, int64_t ms)
 void decide_settle(struct llm_call *c, enum account_end end)
 {
     struct llm_answer *a = &c->attempt.answer;
+    if (c->attempt.probe) /* it took nothing */
+        return;
     struct account_spent spent = {
         .end = end,
         .tokens_in = a->tokens_in,

@@ -1,5 +1,8 @@
 /* Active checks: the smallest call to models that nobody else asks, so that a vendor that is back, or gone, is known
- * before somebody waits for it. A check is a call like any other, with `check` set: the breaker's probe. */
+ * before somebody waits for it. A check is a call like any other, with `check` set: the breaker's probe. Speech and
+ * transcription have no small call: their check reads a page of the vendor that is free (attempt.c). */
+#include <math.h>
+
 #include "base/mem.h"
 #include "base/setting.h"
 #include "llm/call.h"
@@ -8,8 +11,8 @@ static int64_t interval;
 
 static const struct setting settings[] = {
     {"llm-health-interval", SETTING_INT, &interval, "0", 0, 24 * 3600,
-     .help =
-         "Seconds between checks of models whose breaker is open or that nobody called; 0: none. Checks cost tokens."},
+     .help = "Seconds between checks of models whose breaker is open or that nobody called; 0: none. Checks cost "
+             "tokens, but for speech and transcription."},
 };
 
 void health_boot(void)
@@ -29,35 +32,47 @@ static void rerank_checked(void *arg, const struct llm_ranks *r, const struct er
 {
 }
 
-struct llm_call *llm_check_start(struct llm *l, const struct model *m, const struct llm_chat_events *chat,
-                                 llm_embed_done *embed, llm_rerank_done *rerank, void *arg, struct err *err)
+static void media_checked(void *arg, const struct llm_media *m, const struct err *err)
 {
-    static const struct slice hello = {"Say OK.", 7};
+}
+
+static const struct slice hello = {"Say OK.", 7};
+
+static struct llm_call *check_chat_model(struct llm *l, const struct model *m, const struct llm_checked *done,
+                                         void *arg, struct err *err)
+{
     struct llm_message one = {.role = SLICE("user"), .content = hello};
     struct llm_request q = LLM_REQUEST;
-    struct llm_embed_request e = {.model = slice_str(m->name), .texts = &hello, .ntexts = 1, .caller.check = true};
-    struct llm_rerank_request r = {
-        .model = slice_str(m->name), .query = hello, .docs = &hello, .ndocs = 1, .caller.check = true};
     q.model = slice_str(m->name);
     q.messages = &one;
     q.nmessages = 1;
     q.max_tokens = 8;
     q.caller.check = true;
+    return llm_chat_start(l, &q, &done->chat, arg, err);
+}
+
+struct llm_call *llm_check_start(struct llm *l, const struct model *m, const struct llm_checked *done, void *arg,
+                                 struct err *err)
+{
+    struct slice name = slice_str(m->name);
+    const struct llm_caller who = {.check = true};
+    struct llm_embed_request e = {.model = name, .texts = &hello, .ntexts = 1, .caller = who};
+    struct llm_rerank_request r = {.model = name, .query = hello, .docs = &hello, .ndocs = 1, .caller = who};
+    struct llm_speech_request s = {.model = name, .text = hello, .speed = NAN, .caller = who};
+    struct llm_transcribe_request t = {.model = name, .audio = hello, .temperature = NAN, .caller = who};
     switch (m->kind) {
-    case MODEL_CHAT: return llm_chat_start(l, &q, chat, arg, err);
-    case MODEL_EMBED: return llm_embed_start(l, &e, embed, arg, err);
-    case MODEL_RERANK: return llm_rerank_start(l, &r, rerank, arg, err);
-    case MODEL_SPEECH:
-    case MODEL_TRANSCRIBE: break;
+    case MODEL_CHAT: return check_chat_model(l, m, done, arg, err);
+    case MODEL_EMBED: return llm_embed_start(l, &e, done->embed, arg, err);
+    case MODEL_RERANK: return llm_rerank_start(l, &r, done->rerank, arg, err);
+    case MODEL_SPEECH: return llm_speech_start(l, &s, done->media, arg, err);
+    case MODEL_TRANSCRIBE: return llm_transcribe_start(l, &t, done->media, arg, err);
     }
-    err_set(err, ERR_STATE, "models of kind %s are not checked: there is no small call to them",
-            model_kind_name(m->kind));
     return NULL;
 }
 
 static void check_one(void *arg, struct model *m)
 {
-    static const struct llm_chat_events ignore = {.done = chat_checked};
+    static const struct llm_checked ignore = {{.done = chat_checked}, embed_checked, rerank_checked, media_checked};
     struct llm *l = arg;
     const struct deployment *d = m->state;
     int64_t now = decide_now();
@@ -66,7 +81,7 @@ static void check_one(void *arg, struct model *m)
     bool due = breaker_state(&d->breaker, now) == BREAKER_HALF_OPEN && !d->breaker.probing;
     bool closed = breaker_state(&d->breaker, now) == BREAKER_CLOSED;
     if (!m->provider->local && m->enabled && (due || (closed && idle)))
-        llm_check_start(l, m, &ignore, embed_checked, rerank_checked, NULL, &err);
+        llm_check_start(l, m, &ignore, NULL, &err);
 }
 
 static void tick(void *arg)

@@ -55,10 +55,18 @@ struct llm_call *llm_speech_start(struct llm *m, const struct llm_speech_request
                                   struct err *err);
 struct llm_call *llm_transcribe_start(struct llm *m, const struct llm_transcribe_request *q, llm_media_done *done,
                                       void *arg, struct err *err);
-/* The smallest call that shows that a model answers; it is the probe of an open breaker. One of the three ends it, by
- * the model's kind. */
-struct llm_call *llm_check_start(struct llm *m, const struct model *model, const struct llm_chat_events *chat,
-                                 llm_embed_done *embed, llm_rerank_done *rerank, void *arg, struct err *err);
+/* The smallest call that shows that a model answers; it is the probe of an open breaker. One of them ends it, by the
+ * model's kind. For speech and transcription it asks nothing of the model: the vendor's list of models is read (the
+ * row's probe_path), any answer but a refused key or a failure is a good one, and nothing is booked; media without
+ * body. */
+struct llm_checked {
+    struct llm_chat_events chat;
+    llm_embed_done *embed;
+    llm_rerank_done *rerank;
+    llm_media_done *media;
+};
+struct llm_call *llm_check_start(struct llm *m, const struct model *model, const struct llm_checked *done, void *arg,
+                                 struct err *err);
 /* done() comes later, with ERR_CANCELLED; again is harmless. */
 void llm_cancel(struct llm_call *c);
 /* on: pieces stop coming soon (at most a MiB more), until off: for who passes a stream on to somebody slow. False: this

@@ -52,6 +52,7 @@ const struct llm_provider provider_openai = {
     RERANK("/rerank"),
     SPEECH,
     TRANSCRIBE,
+    .probe_path = "/models",
 };
 
 /* ---- azure ---- */
@@ -75,6 +76,7 @@ const struct llm_provider provider_azure = {
     .query = "api-version=2024-10-21",
     .speech_path = AZURE("/audio/speech"),
     .speech_body = openai_speech_body,
+    .probe_path = "/openai/models",
     .transcribe_path = AZURE("/audio/transcriptions"),
     .transcribe_body = openai_transcribe_body,
     .transcribe_whole = openai_transcribe_whole,
@@ -281,6 +283,7 @@ const struct llm_provider provider_siliconflow = {
     RERANK("/rerank"),
     SPEECH,
     TRANSCRIBE,
+    .probe_path = "/models",
 };
 
 /* ---- servers that one runs oneself ---- */
@@ -298,6 +301,7 @@ const struct llm_provider provider_vllm = {
     EMBED("/embeddings"),
     RERANK("/rerank"),
     TRANSCRIBE,
+    .probe_path = "/models",
 };
 
 static const struct openai_quirks llamacpp = {

@@ -67,7 +67,8 @@ struct llm_provider {
     const char *chat_path, *embed_path, *rerank_path, *speech_path, *transcribe_path;
     const struct llm_elsewhere *elsewhere; /* up to one without a path; NULL: none */
     const char *query;                     /* of the address, unless the model's URL has one; NULL: none */
-    int embed_batch;                       /* texts in one request; 0: LLM_EMBED_MAX */
+    const char *probe_path; /* GET: free of charge, to see that speech and transcription are there; NULL: the base */
+    int embed_batch;        /* texts in one request; 0: LLM_EMBED_MAX */
     void (*headers)(const struct llm_provider *p, struct buf *lines, struct slice key); /* "Name: value\n" each; key may
                                                                                            be empty */
     int (*chat_body)(const struct llm_request *q, const struct model *m, struct buf *body, struct buf *notes,
