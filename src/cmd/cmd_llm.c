@@ -97,6 +97,8 @@ static void model_del(struct call *c)
 {
     struct err err;
     changed(c, models_del(models(), call_arg(c, 2), &err), &err);
+    if (!(c->flags & CALL_REPLAY))
+        llm_forget_gone(outbound_llm());
 }
 
 static void model_enable(struct call *c)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "cmd/dispatch.h"
 #include "cmd/durable.h"
 #include "cmd/effects.h"
 #include "cmd/outbound.h"
@@ -120,9 +121,21 @@ static void on_kept(void *arg, const struct idem_entry *e)
     effects_add_soon(0, k.w.n, k.w.at);
 }
 
+/* Each day some usage is no longer kept, and with it what is known of models that are no more. */
+static void forget_gone(void)
+{
+    static int64_t looked; /* a day */
+    int64_t today = day_of_ms(clock_wall_ms());
+    if (today == looked || dispatch_store()->loading)
+        return;
+    looked = today;
+    llm_forget_gone(outbound_llm());
+}
+
 static void before_sleep(void *arg)
 {
     effects_let_go();
+    forget_gone();
 }
 
 /* ---- a compacted journal ---- */

@@ -1,7 +1,8 @@
 /* Accounts. Each has what it is allowed, what was taken in the last minute, what runs, and the sums of its money.
  *
  * An account is made when its model or user is first heard of and stays: its sums are what a budget that is set later
- * counts from. Windows are there only where a limit asks for one.
+ * counts from. Those of models that were deleted go when their usage is no longer kept. Windows are there only where a
+ * limit asks for one.
  *
  * Money is held only in accounts with a budget, so what is held never passes the budget and cannot overflow. */
 #include "llm/account.h"
@@ -36,6 +37,7 @@ void account_boot(void)
 
 struct account {
     enum account_kind kind;
+    bool kept;    /* while accounts_forget_gone looks */
     bool limited; /* a user: LLM.LIMIT has set some */
     struct limits limits;
     struct window *requests, *tokens; /* NULL: nothing was booked yet */
@@ -591,4 +593,33 @@ void accounts_each(struct accounts *as, enum account_kind kind, int64_t now_ms,
         fn(arg, &s);
     }
     mem_free(all);
+}
+
+/* ---- models that are no more ---- */
+
+static void keep_used(void *arg, const struct usage_row *row)
+{
+    struct account *a = find(arg, ACCOUNT_MODEL, row->model);
+    if (a)
+        a->kept = true;
+}
+
+void accounts_forget_gone(struct accounts *as, bool (*exists)(void *arg, struct slice model), void *arg, int64_t now_ms)
+{
+    struct dict *d = &as->by_name[ACCOUNT_MODEL];
+    struct dict_iter it;
+    struct account *a;
+    int gone = 0;
+    for (dict_iter_begin(&it, d); (a = dict_iter_next(&it));) {
+        a->kept = a->running > 0 || exists(arg, name_of(a));
+        gone += !a->kept;
+    }
+    dict_iter_end(&it);
+    if (gone == 0)
+        return;
+    usage_sum(as->usage, USAGE_BY_MODEL, usage_kept_from(day_of_ms(now_ms)), INT64_MAX, keep_used, as);
+    for (dict_iter_begin(&it, d); (a = dict_iter_next(&it));)
+        if (!a->kept)
+            account_free(dict_remove(d, name_of(a)));
+    dict_iter_end(&it);
 }

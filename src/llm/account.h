@@ -135,6 +135,10 @@ void accounts_replay(struct accounts *a, const struct usage_row *row);
 void accounts_forget_sums(struct accounts *a); /* of everybody, and the usage: before a replay */
 void accounts_put_sums(struct accounts *a, enum account_kind kind, struct slice name, const struct account_sums *sums);
 
+/* Models that are no more keep their account as long as there is usage of theirs that is kept (llm-usage-days), or a
+ * call that has yet to end. This lets go of the others: a model of that name begins anew. */
+void accounts_forget_gone(struct accounts *a, bool (*exists)(void *arg, struct slice model), void *arg, int64_t now_ms);
+
 struct account_stats {
     uint64_t refused_budget, refused_unpriced, waits;
     int64_t cost;      /* of all calls since the start; money.h */

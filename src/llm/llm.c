@@ -327,6 +327,17 @@ struct idem *llm_idempotency(struct llm *l)
     return l->idem;
 }
 
+static bool is_model(void *arg, struct slice name)
+{
+    struct llm *l = arg;
+    return models_find(&l->models, name);
+}
+
+void llm_forget_gone(struct llm *l)
+{
+    accounts_forget_gone(l->accounts, is_model, l, clock_wall_ms());
+}
+
 /* ---- the deployments ---- */
 
 struct each_deployment {

@@ -67,6 +67,9 @@ struct llm_checked {
 };
 struct llm_call *llm_check_start(struct llm *m, const struct model *model, const struct llm_checked *done, void *arg,
                                  struct err *err);
+/* Lets go of what is known of models that are no more, see accounts_forget_gone. Not while a journal is replayed: they are
+ * perhaps to come. */
+void llm_forget_gone(struct llm *m);
 /* done() comes later, with ERR_CANCELLED; again is harmless. */
 void llm_cancel(struct llm_call *c);
 /* on: pieces stop coming soon (at most a MiB more), until off: for who passes a stream on to somebody slow. False: this

@@ -70,6 +70,11 @@ void usage_clear(struct usage *u)
     u->newest = 0;
 }
 
+int64_t usage_kept_from(int64_t today)
+{
+    return today - keep_days + 1;
+}
+
 int64_t usage_rows(const struct usage *u)
 {
     return (int64_t)dict_count(&u->rows);
@@ -119,7 +124,7 @@ static int64_t oldest_day(struct usage *u)
 static void begin_day(struct usage *u, int64_t day)
 {
     u->newest = day;
-    drop_before(u, day - keep_days + 1);
+    drop_before(u, usage_kept_from(day));
     while (usage_rows(u) >= keep_rows && oldest_day(u) < day)
         drop_before(u, oldest_day(u) + 1);
 }

@@ -28,12 +28,13 @@ struct usage *usage_create(void);
 void usage_destroy(struct usage *u);
 void usage_add(struct usage *u, const struct usage_row *row); /* onto the row of the same day, model and user */
 void usage_clear(struct usage *u);
+int64_t usage_kept_from(int64_t today); /* the first day that is kept */
 int64_t usage_rows(const struct usage *u);
 
 enum usage_by { USAGE_ALL, USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_DAY, USAGE_TOTAL };
-/* Sums of the days from..to (both included), one row a group, in the order of their names or days; the fields that it is
- * not grouped by are empty. USAGE_TOTAL: one row, or none. USAGE_ALL: the rows themselves, oldest day first. fn changes
- * nothing. */
+/* Sums of the days from..to (both included), one row a group, in the order of their names or days; the fields that it
+ * is not grouped by are empty. USAGE_TOTAL: one row, or none. USAGE_ALL: the rows themselves, oldest day first. fn
+ * changes nothing. */
 void usage_sum(struct usage *u, enum usage_by by, int64_t from, int64_t to,
                void (*fn)(void *arg, const struct usage_row *row), void *arg);
 

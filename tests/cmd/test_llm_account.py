@@ -217,3 +217,15 @@ def test_an_answer_is_given_again_after_a_crash(journaled, mock):
     assert len(raw(c, "SESSION.MESSAGES", "s")) == 2
     assert usage(c)[0]["calls"] == 1
     assert error(c, "LLM.CHAT", "s", "bye", *ask[3:]).startswith("STATE")
+
+
+def test_a_deleted_model_is_forgotten(t, mock):
+    """What a model of the same name took before does not count against the new one, once its usage is not kept."""
+    limits = ["PRICE", 1000, 1000, "BUDGET", "0.02", "PER", "TOTAL"]
+    set_model(t, mock, "passing", "words=3", *limits)
+    raw(t, "LLM.ASK", "hi", "MODEL", "passing", "MAX-TOKENS", 5)
+    assert "budget" in error(t, "LLM.ASK", "hi", "MODEL", "passing", "MAX-TOKENS", 9)
+    raw(t, "LLM.MODEL", "DEL", "passing")
+    set_model(t, mock, "passing", "words=3", *limits)
+    assert "budget" in error(t, "LLM.ASK", "hi", "MODEL", "passing", "MAX-TOKENS", 9)  # its usage is kept
+    assert [row["model"] for row in usage(t, "BY", "MODEL")] == ["passing"]

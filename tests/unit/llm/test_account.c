@@ -531,11 +531,48 @@ static void old_days_go(void **state)
     assert_int_equal(setting_set(setting_find(SLICE("llm-usage-rows")), SLICE("100000"), true, &err), 0);
 }
 
+static bool is_left(void *arg, struct slice name)
+{
+    return slice_is(name, arg);
+}
+
+static bool known(const char *model, int64_t now)
+{
+    struct account_state s;
+    return accounts_state(as, ACCOUNT_MODEL, slice_str(model), now, &s);
+}
+
+static void models_that_are_no_more(void **state)
+{
+    struct account_hold h[4] = {0};
+    struct model m[4];
+    static const char *const names[] = {"left", "used", "unused", "running"};
+    for (int i = 0; i < 4; i++) {
+        make(&m[i], names[i], 1, 1);
+        assert_int_equal(ask(&m[i], "ann", 5, 5, T0, &h[i]), ACCOUNT_TAKEN);
+    }
+    end(&h[0], 5, 5, T0);
+    end(&h[1], 5, 5, T0);
+    struct account_spent unsent = {.end = ACCOUNT_UNSENT};
+    account_settle(as, &h[2], &unsent, T0);
+    accounts_forget_gone(as, is_left, (void *)"left", T0);
+    assert_true(known("left", T0) && known("used", T0) && known("running", T0) && !known("unused", T0));
+    end(&h[3], 5, 5, T0);
+    int64_t last = T0 + 399 * DAY_MS, after = T0 + 400 * DAY_MS; /* llm-usage-days */
+    accounts_forget_gone(as, is_left, (void *)"left", last);
+    assert_true(known("used", last) && known("running", last));
+    accounts_forget_gone(as, is_left, (void *)"left", after);
+    assert_true(known("left", after) && !known("used", after) && !known("running", after));
+    assert_int_equal(look(ACCOUNT_USER, "ann", after).sums.total_cost, 30); /* a user's money stays */
+    assert_int_equal(look(ACCOUNT_MODEL, "left", after).sums.total_cost, 10);
+}
+
 int main(void)
 {
     json_boot();
     account_boot();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(models_that_are_no_more, begin, finish),
         cmocka_unit_test(a_second_counts_for_a_minute),
         cmocka_unit_test(a_clock_may_be_set),
         cmocka_unit_test_setup_teardown(requests_of_a_minute, begin, finish),
