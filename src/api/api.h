@@ -32,6 +32,7 @@ struct llm;
 struct llm_request;
 struct llm_reply;
 struct gateway_turn;
+struct durable_wait;
 struct api_gateway {
     struct llm *(*llm)(void);
     int (*login)(struct slice token, bool local, struct user **who, struct err *err);
@@ -40,6 +41,10 @@ struct api_gateway {
     void (*turn_started)(struct gateway_turn *t);
     int (*turn_end)(struct gateway_turn *t, const struct llm_reply *reply, const struct err *failed, const char *why,
                     struct err *err);
+    /* Answers that wait for the disk: cmd/durable.h, durable_ready, durable_wait, durable_wait_end. */
+    int (*ready)(struct err *err);
+    struct durable_wait *(*wait)(bool wrote, void (*done)(void *arg, const struct err *failed), void *arg);
+    void (*wait_end)(struct durable_wait *w);
 };
 void api_set_gateway(const struct api_gateway *g); /* kept; at boot, before api_open */
 

@@ -28,7 +28,6 @@ struct chat {
     char name[CHAT_ID_MAX]; /* what the answer is called */
     int64_t tokens_in;      /* an estimate, for a stream's start */
     bool stream, slow;
-    bool begun;  /* its head has left */
     bool opened; /* out is there */
     bool pieces; /* deltas have come: the reply has nothing new */
     struct beat beat;
@@ -66,14 +65,7 @@ static struct wire_head head_of(const struct chat *c, const struct llm_facts *f)
 static void emit(void *arg, struct slice type, struct slice json)
 {
     struct chat *c = arg;
-    if (type.len) {
-        httpd_stream_add(c->d.r, SLICE("event: "));
-        httpd_stream_add(c->d.r, type);
-        httpd_stream_add(c->d.r, SLICE("\n"));
-    }
-    httpd_stream_add(c->d.r, SLICE("data: "));
-    httpd_stream_add(c->d.r, json);
-    httpd_stream_add(c->d.r, SLICE("\n\n"));
+    door_event(&c->d, type, json);
 }
 
 static void on_drained(void *arg)
@@ -87,9 +79,9 @@ static void on_drained(void *arg)
 /* facts NULL: nothing is known yet. */
 static void send_head(struct chat *c, const struct llm_facts *facts)
 {
-    if (c->begun)
+    if (c->d.streams)
         return;
-    c->begun = true;
+    c->d.streams = true;
     door_headers(&c->d, facts);
     if (c->joined || (facts && facts->replayed))
         httpd_add_header(c->d.r, "x-skald-replayed", "true");
@@ -183,24 +175,27 @@ static void end_stream(struct chat *c, const struct llm_reply *reply, const stru
         httpd_stream_cut(c->d.r);
         return;
     }
+    if (!failed && !c->pieces)
+        llm_deltas_of(reply, give_piece, c);
+    door_hold(&c->d, true);
     if (failed) {
-        struct buf error = {0};
-        door_error_json(&c->d, failed, &reply->facts, NULL, &error);
-        emit(c, c->form->error_event, buf_slice(&error));
-        buf_release(&error);
+        door_error_event(&c->d, failed, &reply->facts);
     } else {
-        if (!c->pieces)
-            llm_deltas_of(reply, give_piece, c);
         c->form->end(&c->out, reply);
         httpd_stream_add(c->d.r, c->form->last);
     }
     httpd_stream_end(c->d.r);
 }
 
-static void reply_whole(struct chat *c, const struct llm_reply *reply)
+static void reply_at_once(struct chat *c, const struct llm_reply *reply, const struct err *failed)
 {
     struct buf body = {0};
     struct wire_head head = head_of(c, &reply->facts);
+    door_hold(&c->d, true);
+    if (failed) {
+        door_fail(&c->d, failed, &reply->facts, NULL);
+        return;
+    }
     c->form->reply(&head, reply, &body);
     door_reply(&c->d, &reply->facts, "application/json", &body);
 }
@@ -208,17 +203,14 @@ static void reply_whole(struct chat *c, const struct llm_reply *reply)
 /* The last word to the client. */
 static void answer(struct chat *c, const struct llm_reply *reply, const struct err *failed)
 {
-    if (c->begun || (c->stream && !failed)) {
+    if (c->d.streams || (c->stream && !failed)) {
         end_stream(c, reply, failed);
         chat_free(c);
         return;
     }
     if (reply->facts.replayed || c->joined)
         httpd_add_header(c->d.r, "x-skald-replayed", "true");
-    if (failed)
-        door_fail(&c->d, failed, &reply->facts, NULL);
-    else
-        reply_whole(c, reply);
+    reply_at_once(c, reply, failed);
     chat_free(c);
 }
 

@@ -61,7 +61,6 @@ const struct chat_form chat_anthropic = {
     .metric = "messages",
     .prefix = "msg_",
     .errors = DOOR_ANTHROPIC,
-    .error_event = {"error", 5},
     .parse = wire_anthropic_chat_tree,
     .reply = wire_anthropic_reply,
     .begin = anthropic_begin,

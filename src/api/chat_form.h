@@ -15,7 +15,7 @@ struct chat_form {
     const char *path, *metric;
     const char *prefix; /* of an answer's id */
     enum door_form errors;
-    struct slice error_event, last; /* the type of an error's event; what ends a good stream */
+    struct slice last; /* what ends a good stream */
     int (*parse)(cJSON *root, struct wire_chat *to, struct err *err);
     void (*reply)(const struct wire_head *h, const struct llm_reply *r, struct buf *to);
     void (*begin)(union chat_out *o, const struct wire_head *h, bool include_usage, int64_t tokens_in,

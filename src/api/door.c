@@ -8,6 +8,7 @@
 #include "api/cors.h"
 #include "auth/user.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "llm/account.h"
 #include "llm/money.h"
@@ -15,6 +16,13 @@
 #include "llm/wire_openai.h"
 
 #define TIMEOUT_MAX_MS 86400000
+
+/* What is left of a door whose answer is there. */
+struct held {
+    struct door d; /* without its user */
+    struct durable_wait *wait;
+    int status; /* of the answer; 0: a stream, which has been counted */
+};
 
 /* ---- errors ---- */
 
@@ -25,6 +33,8 @@ static void retry_headers(struct door *d, int status, const struct llm_facts *fa
     bool again = status == 408 || status == 409 || status == 429 || status >= 500;
     if ((facts && facts->failure == LLM_CREDIT) || (status == 409 && !facts))
         again = false; /* no credit; another request's idempotency key */
+    if (d->late && !httpd_header(d->r, "idempotency-key"))
+        again = false;
     httpd_add_header(d->r, "x-should-retry", again ? "true" : "false");
     if (!again || !facts || facts->retry_after_ms < 0)
         return;
@@ -42,12 +52,20 @@ int door_error_json(struct door *d, const struct err *err, const struct llm_fact
     return wire_openai_error(err, facts, param, to);
 }
 
+static void count_answer(struct door *d, int status)
+{
+    if (d->held)
+        d->held->status = status; /* it may be taken back */
+    else
+        answers_add(d->metric, status);
+}
+
 static void reply_error(struct door *d, int status, const struct llm_facts *facts, struct buf *body)
 {
     buf_add_char(body, '\n');
     door_headers(d, facts);
     retry_headers(d, status, facts);
-    answers_add(d->metric, status);
+    count_answer(d, status);
     httpd_reply_take(d->r, status, "application/json", body);
     d->r = NULL;
 }
@@ -57,6 +75,26 @@ void door_fail(struct door *d, const struct err *err, const struct llm_facts *fa
     struct buf body = {0};
     int status = door_error_json(d, err, facts, param, &body);
     reply_error(d, status, facts, &body);
+}
+
+void door_event(struct door *d, struct slice type, struct slice json)
+{
+    if (type.len) {
+        httpd_stream_add(d->r, SLICE("event: "));
+        httpd_stream_add(d->r, type);
+        httpd_stream_add(d->r, SLICE("\n"));
+    }
+    httpd_stream_add(d->r, SLICE("data: "));
+    httpd_stream_add(d->r, json);
+    httpd_stream_add(d->r, SLICE("\n\n"));
+}
+
+void door_error_event(struct door *d, const struct err *err, const struct llm_facts *facts)
+{
+    struct buf json = {0};
+    door_error_json(d, err, facts, NULL, &json);
+    door_event(d, d->form == DOOR_ANTHROPIC ? SLICE("error") : SLICE(""), buf_slice(&json));
+    buf_release(&json);
 }
 
 static const char *anthropic_type(int status)
@@ -157,11 +195,67 @@ static bool number_header(struct door *d, const char *name, int64_t min, int64_t
 
 bool door_caller(struct door *d, struct llm_caller *to)
 {
+    struct err err;
+    if (api_gate->ready(&err) < 0) { /* what it takes could not be kept */
+        door_fail(d, &err, NULL, NULL);
+        return false;
+    }
     to->owner = d->user->name;
     to->door = LLM_DOOR_HTTP;
     to->came_us = httpd_started_us(d->r);
     return number_header(d, "x-skald-priority", 0, LLM_PRIORITY_LAST, &to->priority) &&
            number_header(d, "x-skald-timeout-ms", 1, TIMEOUT_MAX_MS, &to->timeout_ms);
+}
+
+/* ---- an answer that waits for the disk ---- */
+
+static void take_back(struct held *h, const struct err *failed)
+{
+    httpd_take_back(h->d.r);
+    h->d.late = true;
+    if (h->d.streams) {
+        door_error_event(&h->d, failed, NULL);
+        httpd_stream_end(h->d.r);
+    } else {
+        door_fail(&h->d, failed, NULL, NULL);
+    }
+}
+
+static void on_safe(void *arg, const struct err *failed)
+{
+    struct held *h = arg;
+    struct httpd_req *r = h->d.r;
+    if (failed)
+        take_back(h, failed);
+    else if (h->status)
+        answers_add(h->d.metric, h->status);
+    httpd_let_go(r);
+    mem_free(h);
+}
+
+static void on_held_gone(void *arg)
+{
+    struct held *h = arg;
+    api_gate->wait_end(h->wait);
+    httpd_let_go(h->d.r);
+    mem_free(h);
+}
+
+void door_hold(struct door *d, bool wrote)
+{
+    if (d->gone)
+        return;
+    struct held *h = mem_zero(sizeof *h);
+    h->wait = api_gate->wait(wrote, on_safe, h);
+    if (!h->wait) {
+        mem_free(h);
+        return;
+    }
+    h->d = *d;
+    h->d.user = NULL;
+    d->held = h;
+    httpd_hold(d->r);
+    httpd_on_gone(d->r, on_held_gone, h);
 }
 
 /* ---- a call ---- */
@@ -271,7 +365,7 @@ void door_headers(struct door *d, const struct llm_facts *facts)
 void door_reply(struct door *d, const struct llm_facts *facts, const char *type, struct buf *body)
 {
     door_headers(d, facts);
-    answers_add(d->metric, 200);
+    count_answer(d, 200);
     httpd_reply_take(d->r, 200, type, body);
     d->r = NULL;
 }

@@ -20,6 +20,9 @@ struct door { /* one request; embedded in each route's own */
     struct user *user;    /* a reference */
     struct llm_call *llm; /* NULL: not started, or over: set it so in done() */
     enum door_form form;
+    bool streams;                 /* a stream has begun */
+    bool late;                    /* the answer was there: to ask again is another call, unless it has the same key */
+    struct held *held;            /* its answer waits for the disk */
     bool gone;                    /* the client hung up: the call is being cancelled */
     void (*left)(struct door *d); /* what to do then; NULL: cancel the call */
     const char *metric;           /* the route, for metrics; static */
@@ -33,6 +36,11 @@ bool door_caller(struct door *d, struct llm_caller *to);              /* borrowe
 bool door_started(struct door *d, struct llm_call *call, const struct err *err);
 void door_waits(struct door *d); /* the same for who waits for another's call */
 
+/* What d answers from now on leaves when the journal has released all that was appended until now (or a 503, or an
+ * error's event, in its place when the disk refuses and the request has written). Before door_reply or door_fail, or
+ * before the end of a stream; d may end as if nothing waited. */
+void door_hold(struct door *d, bool wrote);
+
 /* The headers of an answer; facts NULL: only what is known before it. */
 void door_headers(struct door *d, const struct llm_facts *facts);
 void door_reply(struct door *d, const struct llm_facts *facts, const char *type, struct buf *body); /* body is taken */
@@ -40,6 +48,9 @@ void door_fail(struct door *d, const struct err *err, const struct llm_facts *fa
 /* The same as one JSON text, for the middle of a stream. Returns the status that it would have had. */
 int door_error_json(struct door *d, const struct err *err, const struct llm_facts *facts, const char *param,
                     struct buf *to);
+/* An event of the stream; and one that says an error. */
+void door_event(struct door *d, struct slice type, struct slice json);
+void door_error_event(struct door *d, const struct err *err, const struct llm_facts *facts);
 bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message); /* false */
 void door_end(struct door *d);
 

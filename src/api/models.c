@@ -56,7 +56,10 @@ static bool put_named(struct buf *to, struct slice name)
 
 static bool admit(struct door *d, struct httpd_req *r)
 {
-    return door_begin(d, r, "models", DOOR_OPENAI) && door_may(d, "llm.model|list", (struct slice){0});
+    if (!door_begin(d, r, "models", DOOR_OPENAI) || !door_may(d, "llm.model|list", (struct slice){0}))
+        return false;
+    door_hold(d, false);
+    return true;
 }
 
 static void list(struct httpd_req *r)

@@ -20,6 +20,7 @@ static void give_again(struct once *o, const struct llm_reply *kept, const struc
 {
     char type[TYPE_MAX];
     struct buf body = {0};
+    door_hold(&o->d, true);
     httpd_add_header(o->d.r, "x-skald-replayed", "true");
     if (failed) {
         door_fail(&o->d, failed, &kept->facts, NULL);
@@ -113,6 +114,7 @@ void once_reply(struct once *o, const struct llm_facts *facts, const char *type,
     o->d.llm = NULL;
     if (o->entry)
         idem_finish(table(), o->entry, &kept, NULL, clock_wall_ms());
+    door_hold(&o->d, true);
     door_reply(&o->d, facts, type, body);
     o->release(o);
 }
@@ -123,6 +125,7 @@ void once_fail(struct once *o, const struct llm_facts *facts, const struct err *
     o->d.llm = NULL;
     if (o->entry)
         idem_finish(table(), o->entry, &nothing, err, clock_wall_ms());
+    door_hold(&o->d, true);
     door_fail(&o->d, err, facts, NULL);
     o->release(o);
 }

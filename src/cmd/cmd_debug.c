@@ -71,6 +71,14 @@ static void debug_active_expire(struct call *c)
     reply_ok(c->reply);
 }
 
+static void debug_pause_journal(struct call *c)
+{
+    if (!may_debug(c))
+        return;
+    durable_pause(slice_is(call_arg(c, 2), "1"));
+    reply_ok(c->reply);
+}
+
 bool debug_cron_paused;
 
 static void debug_pause_cron(struct call *c)
@@ -350,6 +358,7 @@ static const struct cmd subs[] = {
     DEBUG_ROW("set-disable-deny-scripts", debug_deny_scripts, 3, "(0|1)",
               "Lets scripts call the commands that are not for scripts."),
     DEBUG_ROW("pause-cron", debug_pause_cron, 3, "(0|1)", "Lets the periodic work rest."),
+    DEBUG_ROW("pause-journal", debug_pause_journal, 3, "(0|1)", "Nothing is written to the journal's files for a while."),
     DEBUG_ROW("log", debug_log, 3, "message", "Writes a line to the log."),
     DEBUG_ROW("object", debug_object, -3, "key", "Where and how a value is kept."),
     DEBUG_ROW("digest", debug_digest, 2, "", "A digest of everything; equal for equal data."),

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/setting.h"
 #include "cmd/dispatch.h"
+#include "cmd/durable_wait.h"
 #include "cmd/effects.h"
 #include "cmd/snapshot.h"
 #include "persist/dirlock.h"
@@ -99,9 +100,26 @@ static void release(struct client *c)
     conn_hold(c->conn, false);
 }
 
+struct durable_wait *durable_wait(bool wrote, durable_done *done, void *arg)
+{
+    effects_let_go();
+    uint64_t lsn = durable_lsn();
+    if (!journal || lsn <= journal_released_lsn(journal) || (!wrote && journal_failed(journal, NULL)))
+        return NULL;
+    return durable_wait_add(lsn, wrote, done, arg);
+}
+
+static void fail_waits(const char *why)
+{
+    struct err err;
+    err_set(&err, ERR_IO, "what this has changed is not on disk yet: %s", why);
+    durable_waits_end(UINT64_MAX, &err);
+}
+
 static void release_held(void *arg)
 {
     uint64_t lsn = journal_released_lsn(journal);
+    durable_waits_end(lsn, NULL);
     list_each_safe (node, &held) {
         struct client *c = list_entry(node, struct client, hold_link);
         if (c->hold_lsn <= lsn)
@@ -152,6 +170,14 @@ static void hold_replies(struct client *c, const struct cmd *cmd)
     c->hold_lsn = lsn;
     if (writes)
         c->hold_write_lsn = lsn;
+}
+
+int durable_ready(struct err *err)
+{
+    struct err why;
+    if (!journal || !journal_failed(journal, &why))
+        return 0;
+    return err_set(err, ERR_IO, "nothing can be kept: %s", why.msg);
 }
 
 static int disk_gate(struct err *err)
@@ -322,6 +348,7 @@ void durable_close(void)
     if (journal) {
         journal_close(journal);
         journal_unhook(&on_advance);
+        fail_waits("the server stops");
         list_each_safe (node, &held) {
             struct client *c = list_entry(node, struct client, hold_link);
             list_del(&c->hold_link);
@@ -410,6 +437,7 @@ static void end_journal(void)
     close_journal();
     dirlock_release(lock);
     lock = -1;
+    durable_waits_end(UINT64_MAX, NULL);
     list_each_safe (node, &held) {
         release(list_entry(node, struct client, hold_link));
     }
@@ -429,10 +457,19 @@ bool durable_rewriting(void)
     return journal && journal_rewriting(journal);
 }
 
+void durable_pause(bool on)
+{
+    if (journal)
+        journal_pause(journal, on);
+}
+
 void durable_tick(void)
 {
-    if (journal && journal_failed(journal, NULL))
+    struct err why;
+    if (journal && journal_failed(journal, &why)) {
         release_reads();
+        fail_waits(why.msg);
+    }
     if (journal && once && !journal_rewriting(journal)) {
         once = false;
         end_journal();
@@ -547,6 +584,19 @@ NUM(groups, i.groups)
 NUM(lsn, i.lsn)
 NUM(synced, i.synced)
 
+static void replies_held(struct buf *to)
+{
+    size_t n = 0;
+    list_each (node, &held)
+        n++;
+    buf_addf(to, "%zu", n);
+}
+
+static void answers_held(struct buf *to)
+{
+    buf_addf(to, "%zu", durable_waits_count());
+}
+
 static void rewrite_status(struct buf *to)
 {
     buf_add_str(to, figures().last_rewrite_ok ? "ok" : "err");
@@ -569,6 +619,10 @@ static const struct info_row info[] = {
      "Journal bytes in memory, not on disk yet"},
     {"Persistence", "journal_lsn", INFO_COUNTER, lsn, "skald_journal_lsn", "Bytes ever appended to the journal"},
     {"Persistence", "journal_synced_lsn", INFO_COUNTER, synced, NULL, NULL},
+    {"Persistence", "journal_replies_held", INFO_GAUGE, replies_held, "skald_journal_replies_held",
+     "Clients whose replies wait for the disk"},
+    {"Persistence", "journal_answers_held", INFO_GAUGE, answers_held, "skald_journal_answers_held",
+     "HTTP answers that wait for the disk"},
     {"Persistence", "journal_groups", INFO_COUNTER, groups, "skald_journal_groups_total", "Group commits"},
     {"Persistence", "journal_syncs", INFO_COUNTER, syncs, "skald_journal_syncs_total", "Journal syncs"},
 };

@@ -36,6 +36,18 @@ void durable_before_reload(void (*empty)(void));
 void durable_before_switch(void (*prepare)(uint64_t lsn));
 void durable_switch(bool ok);
 
+/* An answer of another door than the Redis protocol's, which waits like a reply does. NULL: all that has been appended is
+ * released, nothing waits. Otherwise done comes once, never from inside this function, unless durable_wait_end was
+ * first. failed: the disk refuses, and what was changed (wrote) may be lost; or the journal is closed. Who has only read
+ * is not held while the disk refuses. */
+struct durable_wait;
+typedef void durable_done(void *arg, const struct err *failed);
+struct durable_wait *durable_wait(bool wrote, durable_done *done, void *arg);
+void durable_wait_end(struct durable_wait *w);
+/* 0, or ERR_IO: the disk refuses, and what cannot be kept should not be begun. */
+int durable_ready(struct err *err);
+void durable_pause(bool on); /* for tests: the disk is slow */
+
 bool durable_whole(void);          /* did the replay apply everything? */
 bool durable_enabled(void);     /* is there a journal, or will there be one after the replay? */
 bool durable_on(void);             /* is a journal kept (not only made, as BGREWRITEAOF does while it is off)? */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/setting.h"
 #include "cmd/dispatch.h"
+#include "cmd/durable.h"
 #include "cmd/llm_said.h"
 #include "cmd/outbound.h"
 #include "cmd/permission.h"
@@ -98,7 +99,9 @@ static void turn_free(struct gateway_turn *t)
 
 static int may_write(struct err *err)
 {
-    int rc = dispatch_gates.disk ? dispatch_gates.disk(err) : 0;
+    int rc = durable_ready(err);
+    if (rc == 0 && dispatch_gates.disk)
+        rc = dispatch_gates.disk(err);
     return rc == 0 && dispatch_gates.memory ? dispatch_gates.memory(err) : rc;
 }
 

@@ -287,6 +287,7 @@ static struct wire_status status_of(const struct err *e, enum llm_class c, bool 
     case ERR_OOM: return (struct wire_status){529, "overloaded_error"};
     case ERR_WRONGTYPE: return (struct wire_status){400, "invalid_request_error"};
     case ERR_CANCELLED: return (struct wire_status){499, "api_error"};
+    case ERR_IO: return (struct wire_status){503, "api_error"}; /* our own disk */
     case ERR_UPSTREAM:
         if (timed_out)
             return (struct wire_status){504, "timeout_error"};

@@ -254,6 +254,7 @@ static struct wire_status status_of(const struct err *e, enum llm_class c, bool 
         return (struct wire_status){429, "rate_limit_error", "rate_limit_exceeded"};
     case ERR_NOPERM: return (struct wire_status){403, "permission_error", "no_permission"};
     case ERR_OOM: return (struct wire_status){503, "server_error", "out_of_memory"};
+    case ERR_IO: return (struct wire_status){503, "server_error", "storage_error"}; /* our own disk */
     case ERR_CANCELLED: return (struct wire_status){499, "server_error", "cancelled"};
     case ERR_WRONGTYPE: return (struct wire_status){400, "invalid_request_error", "wrong_type"};
     case ERR_UPSTREAM: return upstream_status(c, timed_out);

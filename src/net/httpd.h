@@ -9,6 +9,9 @@
  * httpd_stream_end (or _cut) exactly once in the place of httpd_reply. What the client does not take gathers here: the
  * producer looks at httpd_stream_waiting, stops when that is too much, and goes on when `drained` is called.
  *
+ * An answer that may not leave yet is held: what is replied or added after httpd_hold stays here, and the request stays
+ * the handler's beyond the call that ends it, until the one httpd_let_go.
+ *
  * When the client hangs up first, or the server closes, `gone` is told soon; the one call that ends the request is
  * still owed and then only frees. A client that closes its sending side counts as gone when its request is still
  * unanswered.
@@ -77,5 +80,12 @@ size_t httpd_stream_waiting(const struct httpd_req *r);                     /* a
 void httpd_stream_on_drained(struct httpd_req *r, void (*drained)(void *arg), void *arg);
 void httpd_stream_end(struct httpd_req *r); /* what waits is still sent */
 void httpd_stream_cut(struct httpd_req *r); /* ends it so that the client can see that it is not whole */
+
+/* Before httpd_reply, or before what of a stream must wait; not for one that is cut. */
+void httpd_hold(struct httpd_req *r);
+/* Drops what is held, with the headers that were added since: the call that ends the request is owed again, then
+ * httpd_let_go. */
+void httpd_take_back(struct httpd_req *r);
+void httpd_let_go(struct httpd_req *r); /* it leaves; r is the server's from now on */
 
 #endif

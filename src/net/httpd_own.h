@@ -56,6 +56,8 @@ struct httpd_req {
     bool handled;  /* the handler has been called */
     bool finished; /* it has ended the request: httpd_reply, httpd_stream_end or _cut */
     bool stream, cut;
+    bool held;   /* nothing leaves but the first `free` of the bytes that wait */
+    size_t free, headers_before; /* of headers, when it was held */
     void (*gone)(void *arg);
     void *gone_arg;
     void (*drained)(void *arg);

@@ -7,6 +7,8 @@
  * The library pulls a stream's bytes when the socket takes some; when there are none, the connection sleeps until some
  * are added. So a stream that says nothing costs no turn of the loop, and one whose reader is slow is simply not
  * pulled.
+ *
+ * A held answer is there, and the connection sleeps; of a stream, what was added before is pulled.
  */
 #include "net/httpd_own.h"
 
@@ -141,14 +143,20 @@ static void set_answer(struct httpd_req *r, int status, const char *type, struct
     }
 }
 
-/* The handler has had its last word. Inside the handler, on_complete sends the answer. */
-static void finish(struct httpd_req *r)
+static void leave(struct httpd_req *r)
 {
-    r->finished = true;
     if (r->conn)
         httpd_wake(r);
     else
         req_destroy(r);
+}
+
+/* The handler has had its last word. Inside the handler, on_complete sends the answer. */
+static void finish(struct httpd_req *r)
+{
+    r->finished = true;
+    if (!r->held)
+        leave(r);
 }
 
 void httpd_reply(struct httpd_req *r, int status, const char *type, struct slice body)
@@ -172,6 +180,39 @@ void httpd_reply_take(struct httpd_req *r, int status, const char *type, struct 
     if (!r->answer)
         mem_free(p);
     finish(r);
+}
+
+/* ---- held ---- */
+
+void httpd_hold(struct httpd_req *r)
+{
+    r->held = true;
+    r->free = httpd_stream_waiting(r);
+    r->headers_before = r->headers.len;
+}
+
+void httpd_take_back(struct httpd_req *r)
+{
+    bool ended = r->finished;
+    r->finished = false;
+    if (r->stream) {
+        r->out.len = r->taken + r->free;
+        httpd_stats.streams += ended;
+        return;
+    }
+    if (r->answer)
+        MHD_destroy_response(r->answer);
+    r->answer = NULL;
+    r->headers.len = r->headers_before;
+}
+
+void httpd_let_go(struct httpd_req *r)
+{
+    r->held = false;
+    if (r->finished)
+        leave(r);
+    else if (r->conn)
+        httpd_wake(r);
 }
 
 /* ---- streams ---- */
@@ -199,15 +240,16 @@ static void take(struct httpd_req *r, char *to, size_t n)
 static ssize_t on_pull(void *arg, uint64_t pos, char *to, size_t max)
 {
     struct httpd_req *r = arg;
-    size_t n = httpd_stream_waiting(r);
+    size_t n = r->held ? r->free : httpd_stream_waiting(r);
     if (r->cut || r->peer->hung_up)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (n > 0) {
         n = n < max ? n : max;
+        r->free -= r->held ? n : 0;
         take(r, to, n);
         return (ssize_t)n;
     }
-    if (r->finished)
+    if (r->finished && !r->held)
         return MHD_CONTENT_READER_END_OF_STREAM;
     fall_asleep(r);
     return 0;
@@ -310,7 +352,7 @@ static enum MHD_Result on_complete(struct httpd_req *r)
         httpd_peer_complete(r->peer);
         r->server->handler(r->server->arg, r);
     }
-    if (r->answer || r->finished)
+    if ((r->answer || r->finished) && (r->stream || !r->held))
         return send_answer(r);
     if (r->peer->hung_up)
         return MHD_NO;
@@ -345,12 +387,12 @@ void httpd_on_finished(void *arg, struct MHD_Connection *conn, void **state, enu
     list_del(&r->link);
     if (r->handled && code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
         httpd_stats.vanished++;
-    if (!r->handled || r->finished) {
+    if (!r->handled || (r->finished && !r->held)) {
         req_destroy(r);
         return;
     }
     buf_release(&r->out);
-    r->taken = 0;
+    r->taken = r->free = 0;
     void (*gone)(void *) = r->gone;
     r->gone = NULL;
     if (gone)

@@ -298,7 +298,7 @@ static bool write_syncs(const struct journal *j, int n)
 /* Starts whatever is to be done next and can be. */
 void journal_pump(struct journal *j, bool again)
 {
-    if (j->busy || j->creating || (j->trouble != TROUBLE_NONE && !again))
+    if (j->paused || j->busy || j->creating || (j->trouble != TROUBLE_NONE && !again))
         return;
     bool must_sync = j->trouble == TROUBLE_SYNC || j->redo;
     if (j->syncing_back && (must_sync || j->cutting || j->policy == JOURNAL_ALWAYS))
@@ -329,6 +329,11 @@ void journal_pump(struct journal *j, bool again)
     } else {
         journal_leave_trouble(j);
     }
+}
+
+void journal_pause(struct journal *j, bool on)
+{
+    j->paused = on;
 }
 
 static void before_sleep(void *arg)
@@ -552,6 +557,7 @@ void journal_close(struct journal *j)
     struct err err;
     if (!j)
         return;
+    j->paused = false;
     journal_rewrite_stop(j);
     while (j->busy || j->syncing_back || j->job_busy)
         loop_turn_wait(j->loop);

@@ -105,6 +105,8 @@ void journal_unhook(struct journal_hook *h); /* a zeroed hook is allowed */
 bool journal_failed(const struct journal *j, struct err *err);
 size_t journal_backlog(const struct journal *j); /* bytes in memory: not yet written, or written and not yet synced */
 
+/* on: no group is started until off, as if the disk were slow; for tests. */
+void journal_pause(struct journal *j, bool on);
 void journal_set_fsync(struct journal *j, enum journal_fsync policy);
 void journal_set_auto_rewrite(struct journal *j, unsigned percent, uint64_t min_size);
 

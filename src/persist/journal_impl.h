@@ -89,6 +89,7 @@ struct journal {
     enum journal_trouble met;       /* by the group under way */
     enum journal_trouble trouble;
     struct err trouble_err;
+    bool paused;
     bool redo; /* a sync failed: what it covered must be written again */
 
     bool cutting; /* bytes from `cut` on belong to the next increment */

@@ -107,6 +107,9 @@ static int api_serve(struct err *err)
         .turn_begin = gateway_turn_begin,
         .turn_started = gateway_turn_started,
         .turn_end = gateway_turn_end,
+        .ready = durable_ready,
+        .wait = durable_wait,
+        .wait_end = durable_wait_end,
     };
     api_set_gateway(&gateway);
     api_set_ready(why_not_ready);

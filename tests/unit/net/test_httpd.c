@@ -58,13 +58,22 @@ static void open_stream(struct httpd_req *r)
     streams[nstreams++] = r;
 }
 
-/* /echo tells all it saw; /slow waits in sleeping[]; /stream opens streams[]; /big is a megabyte; anything else is 404
+/* /echo tells all it saw; /slow waits in sleeping[]; /held has its answer, held, and is there too; /stream opens streams[]; /big is a megabyte; anything else is 404
  */
 static void handler(void *arg, struct httpd_req *r)
 {
     struct buf out = {0};
     if (strcmp(httpd_path(r), "/slow") == 0) {
         httpd_on_gone(r, gone, NULL);
+        sleeping[nsleeping++] = r;
+        return;
+    }
+    if (strcmp(httpd_path(r), "/held") == 0) {
+        httpd_on_gone(r, gone, NULL);
+        httpd_add_header(r, "X-Before", "yes");
+        httpd_hold(r);
+        httpd_add_header(r, "X-Answer", "first");
+        httpd_reply(r, 200, "text/plain", SLICE("the first answer"));
         sleeping[nsleeping++] = r;
         return;
     }
@@ -345,6 +354,110 @@ static void test_stream(void **state)
     close(fd);
 }
 
+static int held(void)
+{
+    int fd = dial(), before = nsleeping;
+    say(fd, "GET /held HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (nsleeping == before)
+        loop_turn_wait(L);
+    ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200", "body="); /* so much time has passed */
+    return fd;
+}
+
+static void assert_silent(int fd)
+{
+    char c;
+    assert_int_equal(read(fd, &c, 1), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void test_held_answer(void **state)
+{
+    struct buf got = {0};
+    int fd = held();
+    assert_silent(fd);
+    httpd_let_go(sleeping[0]);
+    hear(fd, &got, "the first answer");
+    assert_non_null(strstr(got.p, "X-Answer: first"));
+    buf_clear(&got);
+    say(fd, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"); /* one that is held when it has slept for a while */
+    while (nsleeping == 1)
+        loop_turn_wait(L);
+    httpd_hold(sleeping[1]);
+    httpd_reply(sleeping[1], 200, "text/plain", SLICE("late"));
+    ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200", "body=");
+    assert_silent(fd);
+    httpd_let_go(sleeping[1]);
+    hear(fd, &got, "late");
+    assert_int_equal(ngone, 0);
+    buf_release(&got);
+    close(fd);
+}
+
+static void test_held_answer_taken_back(void **state)
+{
+    struct buf got = {0};
+    int fd = held();
+    httpd_take_back(sleeping[0]);
+    httpd_add_header(sleeping[0], "X-Answer", "second");
+    httpd_reply(sleeping[0], 503, "text/plain", SLICE("the second answer"));
+    httpd_let_go(sleeping[0]);
+    hear(fd, &got, "the second answer");
+    assert_memory_equal(got.p, "HTTP/1.1 503", 12);
+    assert_non_null(strstr(got.p, "X-Before: yes"));
+    assert_non_null(strstr(got.p, "X-Answer: second"));
+    assert_null(strstr(got.p, "first"));
+    buf_release(&got);
+    close(fd);
+}
+
+static void test_peer_of_a_held_answer_leaves(void **state)
+{
+    int fd = held();
+    close(fd);
+    while (ngone == 0)
+        loop_turn_wait(L);
+    httpd_take_back(sleeping[0]); /* whoever does not know it yet may go on */
+    httpd_reply(sleeping[0], 503, "text/plain", SLICE("nobody hears"));
+    httpd_let_go(sleeping[0]);
+    fd = held();
+    close(fd);
+    while (ngone == 1)
+        loop_turn_wait(L);
+    httpd_let_go(sleeping[1]);
+    ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200", "body=");
+}
+
+static void test_held_end_of_a_stream(void **state)
+{
+    struct buf got = {0};
+    for (int i = 0; i < 2; i++) {
+        int fd = stream_to("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+        httpd_stream_add(streams[i], SLICE("piece"));
+        httpd_hold(streams[i]);
+        httpd_stream_add(streams[i], SLICE("the end"));
+        httpd_stream_end(streams[i]);
+        hear(fd, &got, "piece");
+        ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200", "body=");
+        assert_silent(fd);
+        if (i == 1) {
+            httpd_take_back(streams[i]);
+            assert_int_equal(httpd_stats.streams, 1);
+            httpd_stream_add(streams[i], SLICE("an error"));
+            httpd_stream_end(streams[i]);
+        }
+        httpd_let_go(streams[i]);
+        hear(fd, &got, "0\r\n\r\n");
+        assert_int_equal(strstr(got.p, "the end") != NULL, i == 0);
+        assert_int_equal(strstr(got.p, "an error") != NULL, i == 1);
+        buf_clear(&got);
+        close(fd);
+    }
+    assert_int_equal(httpd_stats.streams, 0);
+    assert_int_equal(ngone, 0);
+    buf_release(&got);
+}
+
 static void test_cut_stream(void **state)
 {
     struct buf got = {0};
@@ -511,6 +624,10 @@ int main(void)
         TEST(test_big_answer),
         TEST(test_slow_answers),
         TEST(test_peer_of_a_slow_answer_leaves),
+        TEST(test_held_answer),
+        TEST(test_held_answer_taken_back),
+        TEST(test_peer_of_a_held_answer_leaves),
+        TEST(test_held_end_of_a_stream),
         TEST(test_stream),
         TEST(test_cut_stream),
         TEST(test_slow_reader),
