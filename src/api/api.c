@@ -203,6 +203,11 @@ int api_open(struct loop *l, struct err *err)
     return 0;
 }
 
+size_t api_unread(void)
+{
+    return door ? httpd_unread(door) : 0;
+}
+
 void api_close(void)
 {
     httpd_close(door);

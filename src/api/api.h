@@ -54,6 +54,7 @@ int api_descriptors(void);        /* how many more the door may need, 0 when it 
 void api_set_ready(const char *(*why_not)(void));
 
 int api_open(struct loop *l, struct err *err); /* listens when http-port says so */
+size_t api_unread(void); /* answers that are complete here and not with their clients */
 void api_close(void);                          /* allowed when it is not open */
 int api_port(void);                            /* the port in use, 0 when the door is closed */
 

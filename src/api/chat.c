@@ -219,7 +219,7 @@ static void on_done(void *arg, const struct llm_reply *reply, const struct err *
     struct chat *c = arg;
     struct err err;
     c->d.llm = NULL;
-    const char *why = c->d.gone || c->slow ? "client" : failed && failed->code == ERR_CANCELLED ? "cancel" : "upstream";
+    const char *why = c->d.gone || c->slow ? "client" : failed ? llm_cut_reason(failed) : "";
     if (c->turn && api_gate->turn_end(c->turn, reply, failed, why, &err) < 0 && !failed)
         failed = &err;
     if (c->entry)

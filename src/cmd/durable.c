@@ -594,7 +594,7 @@ static void replies_held(struct buf *to)
 
 static void answers_held(struct buf *to)
 {
-    buf_addf(to, "%zu", durable_waits_count());
+    buf_addf(to, "%zu", durable_waits());
 }
 
 static void rewrite_status(struct buf *to)

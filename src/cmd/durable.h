@@ -8,6 +8,8 @@
 #ifndef CMD_DURABLE_H
 #define CMD_DURABLE_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 #include "cmd/client.h"
 #include "io/file.h"
@@ -44,6 +46,7 @@ struct durable_wait;
 typedef void durable_done(void *arg, const struct err *failed);
 struct durable_wait *durable_wait(bool wrote, durable_done *done, void *arg);
 void durable_wait_end(struct durable_wait *w);
+size_t durable_waits(void); /* how many wait */
 /* 0, or ERR_IO: the disk refuses, and what cannot be kept should not be begun. */
 int durable_ready(struct err *err);
 void durable_pause(bool on); /* for tests: the disk is slow */

@@ -50,7 +50,7 @@ void durable_waits_end(uint64_t lsn, const struct err *failed)
     }
 }
 
-size_t durable_waits_count(void)
+size_t durable_waits(void)
 {
     return count;
 }

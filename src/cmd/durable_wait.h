@@ -3,13 +3,10 @@
 #ifndef CMD_DURABLE_WAIT_H
 #define CMD_DURABLE_WAIT_H
 
-#include <stddef.h>
-
 #include "cmd/durable.h"
 
 struct durable_wait *durable_wait_add(uint64_t lsn, bool wrote, durable_done *done, void *arg);
 /* Those up to lsn leave. failed: NULL, or why what they have written may be lost; who has only read is told NULL. */
 void durable_waits_end(uint64_t lsn, const struct err *failed);
-size_t durable_waits_count(void);
 
 #endif

@@ -25,8 +25,8 @@ struct gateway_turn;
 struct gateway_turn *gateway_turn_begin(struct slice key, struct llm_request *q,
                                         struct err *err); /* NULL: err says why */
 void gateway_turn_started(struct gateway_turn *t);        /* q was copied: the session may change now */
-/* failed: NULL, or why the answer is not whole: what had come of it is kept, marked, with why ("client", "cancel",
- * "upstream"). reply NULL: the call was not started, nothing is added. Frees t. An error when it could not be added. */
+/* failed: NULL, or why the answer is not whole: what had come of it is kept, marked, with why ("client" or
+ * llm_cut_reason). reply NULL: the call was not started, nothing is added. Frees t. An error when it could not be added. */
 int gateway_turn_end(struct gateway_turn *t, const struct llm_reply *reply, const struct err *failed, const char *why,
                      struct err *err);
 

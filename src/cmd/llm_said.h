@@ -39,8 +39,8 @@ struct session_msg *llm_said_keep(const struct session_msg *v, size_t n);
 void llm_said_free(struct session_msg *v, size_t n); /* n without the answer, which is borrowed; NULL allowed */
 
 #define LLM_SAID_MARK 64
-/* The answer as a message, borrowed from a and mark. why: NULL, or why it is not whole ("client", "cancel",
- * "upstream"): then it is marked so in its META, and has neither tool calls nor signed thinking, which only a whole
+/* The answer as a message, borrowed from a and mark. why: NULL, or why it is not whole ("client", or
+ * llm_cut_reason): then it is marked so in its META, and has neither tool calls nor signed thinking, which only a whole
  * answer has whole. */
 struct session_msg llm_said_answer(const struct llm_reply *a, const char *why, char mark[LLM_SAID_MARK]);
 

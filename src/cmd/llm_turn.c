@@ -83,7 +83,7 @@ static const char *why_cut(const struct llm_turn *t, const struct err *failed)
 {
     if (t->gone)
         return "client";
-    return failed->code == ERR_CANCELLED ? "cancel" : "upstream";
+    return llm_cut_reason(failed);
 }
 
 /* What was said and the answer, or what had come of it: all or nothing. */

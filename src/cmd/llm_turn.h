@@ -6,9 +6,10 @@
  *
  * The client is parked (or has its id, under ASYNC) while the call is under way. When the answer is there, what was
  * said and the answer are added to the session in one step, so a session never holds half a turn. Of a call that was
- * cut off (its client went away, LLM.CANCEL, the vendor broke off) the text that had come is kept in the same way,
- * marked in the answer's META: {"partial":true,"reason":"client"|"cancel"|"upstream"}. A call of which no text had come
- * adds nothing. Who only joined a call, or was given its answer again, adds nothing either: the first one did.
+ * cut off (its client went away, LLM.CANCEL, the vendor broke off, the server stops) the text that had come is kept in
+ * the same way, marked in the answer's META: {"partial":true,"reason":"client"|"cancel"|"upstream"|"shutdown"}. A call
+ * of which no text had come adds nothing. Who only joined a call, or was given its answer again, adds nothing either:
+ * the first one did.
  *
  * Two calls on one session at the same time each see the session as it was when they began, and their turns are added
  * in the order in which they end. Thread: loop. */

@@ -38,6 +38,18 @@ int outbound_open(struct loop *l, struct job_pool *pool, struct err *err)
     return rc;
 }
 
+void outbound_drain(void)
+{
+    llm_stop(llm);
+}
+
+size_t outbound_calls(void)
+{
+    struct llm_stats s;
+    llm_stats(llm, &s);
+    return (size_t)s.calls;
+}
+
 void outbound_stop(void)
 {
     stopping = true;

@@ -4,6 +4,7 @@
 #define CMD_OUTBOUND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "io/job.h"
@@ -14,7 +15,9 @@ struct llm;
 
 void outbound_settings(void);
 int outbound_open(struct loop *l, struct job_pool *pool, struct err *err);
-void outbound_stop(void);     /* no new calls, no retries */
+void outbound_drain(void);    /* no new calls; those that are under way end, and what has come of them is kept */
+size_t outbound_calls(void);  /* that are under way */
+void outbound_stop(void);     /* the loop stops */
 bool outbound_stopping(void); /* the journal may be closed: what ends from now on changes nothing */
 void outbound_close(void);    /* every call that is left ends */
 

@@ -140,6 +140,7 @@ void decide_after(void *call); /* the attempt's end */
 
 /* The one exit: err NULL means that the answer is there. */
 void report_end(struct llm_call *c, const struct err *err);
+void report_stopping(struct llm_call *c, struct err *err); /* the error of a call that ends with the server */
 void report_delta(void *call, const struct llm_delta *d);
 void report_free(struct llm_call *c); /* of a call that never started, too */
 

@@ -327,8 +327,10 @@ int decide_go(struct llm_call *c, struct err *err)
 void decide_go_or_end(struct llm_call *c)
 {
     struct err err = {0};
-    if (c->cancelled || c->llm->stopping)
-        err = c->err.code ? c->err : (struct err){.code = ERR_STATE, .msg = "the server is shutting down"};
+    if (c->err.code && (c->cancelled || c->llm->stopping))
+        err = c->err;
+    else if (c->cancelled || c->llm->stopping)
+        report_stopping(c, &err);
     else if (decide_go(c, &err) == 0)
         return;
     report_end(c, &err);
@@ -368,9 +370,13 @@ void decide_wake(void *llm)
 
 void decide_stop(struct llm_call *c)
 {
-    if (c->state == CALL_RUNNING || c->state == CALL_PARTS)
+    if (c->state == CALL_PARTS) /* ends with them */
         return;
-    if (c->err.code == 0)
-        err_set(&c->err, ERR_STATE, "the server is shutting down");
+    if (c->state == CALL_RUNNING) {
+        attempt_cancel(&c->attempt);
+        return;
+    }
+    if (c->state != CALL_ENDING)
+        report_stopping(c, &c->err);
     report_end(c, &c->err);
 }

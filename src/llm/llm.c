@@ -244,6 +244,11 @@ void llm_cancel(struct llm_call *c)
         timer_start(c->timer, 0, 0); /* decide_timer ends it */
 }
 
+const char *llm_cut_reason(const struct err *failed)
+{
+    return failed->code == ERR_CANCELLED ? "cancel" : failed->code == ERR_STATE ? "shutdown" : "upstream";
+}
+
 bool llm_hold(struct llm_call *c, bool on)
 {
     return attempt_hold(&c->attempt, on);
@@ -408,6 +413,8 @@ struct llm *llm_create(struct loop *loop, struct http_client *http, struct job_p
 
 void llm_stop(struct llm *l)
 {
+    if (l->stopping)
+        return;
     l->stopping = true;
     timer_close(l->wake);
     l->wake = NULL;

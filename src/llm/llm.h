@@ -37,7 +37,8 @@ void llm_boot(void);
 struct llm *llm_create(struct loop *l, struct http_client *http, struct job_pool *jobs);
 /* After http_client_destroy and job_pool_destroy, which end the calls that are under way. NULL allowed. */
 void llm_destroy(struct llm *m);
-/* Before them: no call is retried from now on, those that wait for a retry end. New calls are refused with STATE. */
+/* Before them: all calls end soon, with STATE and the class transient, or have already, and new ones are refused. Again
+ * is harmless. */
 void llm_stop(struct llm *m);
 struct models *llm_models(struct llm *m);
 struct routes *llm_routes(struct llm *m);
@@ -72,6 +73,8 @@ struct llm_call *llm_check_start(struct llm *m, const struct model *model, const
 void llm_forget_gone(struct llm *m);
 /* done() comes later, with ERR_CANCELLED; again is harmless. */
 void llm_cancel(struct llm_call *c);
+/* Why a call was cut off, in a word: "cancel", "shutdown" or "upstream". */
+const char *llm_cut_reason(const struct err *failed);
 /* on: pieces stop coming soon (at most a MiB more), until off: for who passes a stream on to somebody slow. False: this
  * call cannot be held (a builtin model, nothing under way). The time-out runs on. */
 bool llm_hold(struct llm_call *c, bool on);

@@ -213,7 +213,7 @@ static int go_on(struct llm_call *c)
     if (!list_empty(&s->running))
         return 0;
     if (!c->err.code && s->next < c->asked.embed->ntexts)
-        err_set(&c->err, ERR_STATE, "the server is shutting down");
+        report_stopping(c, &c->err);
     if (c->err.code)
         return c->err.code;
     report_end(c, NULL);

@@ -155,7 +155,7 @@ static bool may_fall_back(const struct llm_call *c, const struct err *err)
 {
     bool wrong = err && err->code == ERR_INVALID && c->failure != LLM_CONTENT; /* the request is */
     return err && c->fallback && c->asked.kind == MODEL_CHAT && !c->pieces && !c->cancelled && !wrong &&
-           err->code != ERR_CANCELLED;
+           err->code != ERR_CANCELLED && !c->llm->stopping;
 }
 
 static void count(struct llm_call *c, const struct err *err)
@@ -174,10 +174,16 @@ static void count(struct llm_call *c, const struct err *err)
     s->tokens_out += (uint64_t)(a->tokens_out + c->sums.tokens_out);
 }
 
+void report_stopping(struct llm_call *c, struct err *err)
+{
+    c->failure = LLM_TRANSIENT; /* another server, or this one in a while, may do it */
+    err_set(err, ERR_STATE, "the server is shutting down");
+}
+
 void report_end(struct llm_call *c, const struct err *err)
 {
     struct llm *l = c->llm;
-    struct err cancelled;
+    struct err cancelled; /* or stopped */
     queue_leave(&l->queue, &c->seat);
     if (may_fall_back(c, err)) {
         answer_by_fallback(c);
@@ -185,6 +191,9 @@ void report_end(struct llm_call *c, const struct err *err)
     }
     if (c->cancelled) {
         err_set(&cancelled, ERR_CANCELLED, "the call was cancelled");
+        err = &cancelled;
+    } else if (err && err->code == ERR_CANCELLED && l->stopping) {
+        report_stopping(c, &cancelled);
         err = &cancelled;
     }
     list_del(&c->link);

@@ -278,6 +278,11 @@ int httpd_port(const struct httpd *h)
     return h->port;
 }
 
+size_t httpd_unread(const struct httpd *h)
+{
+    return h->unread;
+}
+
 void httpd_close(struct httpd *h)
 {
     if (!h)

@@ -57,6 +57,7 @@ extern struct httpd_stats httpd_stats;
 int httpd_open(struct httpd **out, struct loop *l, const struct httpd_config *config,
                void (*handler)(void *arg, struct httpd_req *r), void *arg, struct err *err);
 int httpd_port(const struct httpd *h);
+size_t httpd_unread(const struct httpd *h); /* answers that are made and not with their clients */
 void httpd_close(struct httpd *h); /* NULL allowed; not from inside a handler */
 
 /* What was asked. Strings live as long as the request. The path is percent-decoded and has no query. */

@@ -22,6 +22,7 @@ struct httpd {
     size_t body_max;
     int64_t idle_ms;
     int port;
+    size_t unread;
     bool closed_one; /* a connection went during this MHD_run */
     bool woken;      /* somebody was woken since MHD_run began */
 };
@@ -56,6 +57,7 @@ struct httpd_req {
     bool handled;  /* the handler has been called */
     bool finished; /* it has ended the request: httpd_reply, httpd_stream_end or _cut */
     bool stream, cut;
+    bool leaving; /* counted in server->unread */
     bool held;   /* nothing leaves but the first `free` of the bytes that wait */
     size_t free, headers_before; /* of headers, when it was held */
     void (*gone)(void *arg);

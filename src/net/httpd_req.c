@@ -145,10 +145,13 @@ static void set_answer(struct httpd_req *r, int status, const char *type, struct
 
 static void leave(struct httpd_req *r)
 {
-    if (r->conn)
-        httpd_wake(r);
-    else
+    if (!r->conn) {
         req_destroy(r);
+        return;
+    }
+    r->leaving = true;
+    r->server->unread++;
+    httpd_wake(r);
 }
 
 /* The handler has had its last word. Inside the handler, on_complete sends the answer. */
@@ -385,6 +388,7 @@ void httpd_on_finished(void *arg, struct MHD_Connection *conn, void **state, enu
     r->conn = NULL;
     r->peer = NULL;
     list_del(&r->link);
+    r->server->unread -= r->leaving;
     if (r->handled && code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
         httpd_stats.vanished++;
     if (!r->handled || (r->finished && !r->held)) {

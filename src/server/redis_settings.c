@@ -50,7 +50,6 @@ static const struct row {
     {"sanitize-dump-payload", "no", KEPT, "what RESTORE takes is always checked"},
     {"shutdown-on-sigint", "default", KEPT, "the journal is complete at any moment"},
     {"shutdown-on-sigterm", "default", KEPT, "the journal is complete at any moment"},
-    {"shutdown-timeout", "10", KEPT, "there are no followers to wait for"},
     {"rename-command", "", OFF, "commands keep their names; ACL rules take them away from users"},
     {"loadmodule", "", OFF, "there are no modules"},
     {"enable-module-command", "no", KEPT, "there are no modules"},

@@ -36,6 +36,9 @@ struct room {
     int (*loaded)(struct err *err);
     int (*serve)(struct err *err);
     void (*tick)(void);
+    void (*drain)(void);
+    size_t (*busy)(void);
+    size_t (*unread)(void);
     void (*stop)(void);
     void (*close)(void);
 };
@@ -92,9 +95,12 @@ static int sessions_open(const struct rooms *r, struct err *err)
 }
 
 static struct rooms opened;
+static bool draining;
 
 static const char *why_not_ready(void)
 {
+    if (draining)
+        return "the server is shutting down";
     return opened.store->loading ? "the journal is being replayed" : NULL;
 }
 
@@ -189,16 +195,19 @@ static const struct room rows[] = {
      .tick = vset_files_tick,
      .stop = vset_files_close},
     {.name = "searches", .settings = vsearch_settings},
-    {.name = "http", .settings = api_register_settings, .serve = api_serve, .stop = api_close},
+    {.name = "http", .settings = api_register_settings, .serve = api_serve, .unread = api_unread, .stop = api_close},
     {.name = "notifications", .settings = notify_settings},
     {.name = "models",
      .settings = models_settings,
      .open = outbound_room_open,
+     .drain = outbound_drain,
+     .busy = outbound_calls,
      .stop = outbound_stop,
      .close = outbound_close},
     {.name = "flows",
      .settings = flow_room_settings,
      .open = flows_open,
+     .drain = flow_room_stop,
      .stop = flow_room_stop,
      .close = flow_room_close},
 };
@@ -248,6 +257,30 @@ void rooms_tick(void)
     for (int i = 0; i < COUNT; i++)
         if (rows[i].tick)
             rows[i].tick();
+}
+
+void rooms_drain(void)
+{
+    draining = true;
+    for (int i = COUNT - 1; i >= 0; i--)
+        if (rows[i].drain)
+            rows[i].drain();
+}
+
+size_t rooms_busy(void)
+{
+    size_t n = 0;
+    for (int i = 0; i < COUNT; i++)
+        n += rows[i].busy ? rows[i].busy() : 0;
+    return n;
+}
+
+size_t rooms_unread(void)
+{
+    size_t n = 0;
+    for (int i = 0; i < COUNT; i++)
+        n += rows[i].unread ? rows[i].unread() : 0;
+    return n;
 }
 
 void rooms_stop(void)

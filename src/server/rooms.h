@@ -19,6 +19,9 @@ int rooms_open(const struct rooms *r, struct err *err); /* before the journal is
 int rooms_loaded(struct err *err);                      /* after the replay, before anybody is served */
 int rooms_serve(struct err *err);                       /* outward doors */
 void rooms_tick(void);                                  /* periodic work, hz times a second */
+void rooms_drain(void);  /* the order to stop has come, the loop still turns: what is under way ends */
+size_t rooms_busy(void); /* calls that are under way */
+size_t rooms_unread(void); /* answers that are on their way to their clients */
 void rooms_stop(void);  /* no new work from outside; what waits is cancelled */
 void rooms_close(void); /* after the last client went */
 

@@ -26,10 +26,12 @@
 #include "cmd/durable.h"
 #include "cmd/snapshot.h"
 #include "cmd/permission.h"
+#include "cmd/script.h"
 #include "io/file.h"
 #include "io/read_batch.h"
 #include "io/job.h"
 #include "server/config.h"
+#include "server/drain.h"
 #include "server/listen.h"
 #include "server/redis_settings.h"
 #include "server/rooms.h"
@@ -145,6 +147,7 @@ void server_settings(void)
     users_settings();
     acl_log_settings();
     listen_settings();
+    drain_settings();
     durable_settings();
     rooms_settings();
     redis_settings();
@@ -177,12 +180,18 @@ static int make_room(struct err *err)
 
 /* ---- stopping ---- */
 
+static void stop_now(void)
+{
+    loop_stop(loop);
+}
+
+/* Asked again, it does not wait any more; nor where a script is in the middle of it. */
 static void stop(void)
 {
-    if (stopping)
-        return;
+    bool first = !stopping;
     stopping = true;
-    loop_stop(loop);
+    if (!first || script_running() || !drain_begin(loop, stop_now))
+        stop_now();
 }
 
 static void on_stop_signal(void *arg, int signum)
@@ -190,7 +199,7 @@ static void on_stop_signal(void *arg, int signum)
     struct err err;
     log_warning("%s received: stopping", signum == SIGINT ? "SIGINT" : "SIGTERM");
     snapshot_stop();
-    if (snapshot_wanted())
+    if (snapshot_wanted() && !stopping)
         snapshot_save(&err);
     stop();
 }
@@ -304,6 +313,7 @@ static int open_all(struct err *err)
 
 static void close_all(void)
 {
+    drain_end();
     listen_close();
     rooms_stop();
     conn_host_flush(conns);

@@ -592,7 +592,7 @@ static void stopping_ends_every_call(void **state)
     job_pool_destroy(J);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(s[i].ends, 1);
-        assert_int_equal(s[i].err.code, i < 2 ? ERR_CANCELLED : i == 2 ? ERR_UPSTREAM : 0);
+        assert_int_equal(s[i].err.code, i < 3 ? ERR_STATE : 0);
         forget(&s[i]);
     }
     llm_destroy(M);
