@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/num.h"
 #include "base/utf8.h"
 #include "llm/check.h"
 #include "llm/deltas.h"
+#include "llm/retry_after.h"
 
 #define WHOLE_MAX   (64u << 20) /* of a reply */
 #define CONNECT_MS  10000
@@ -309,17 +309,6 @@ static int read_reply(struct attempt *a, struct slice body, struct slice head, s
     return r;
 }
 
-/* retry-after-ms, or retry-after in seconds (its form as a date is not read). */
-static int64_t asked_pause(struct slice head)
-{
-    int64_t ms;
-    if (num_to_i64(http_header(head, "retry-after-ms"), &ms) && ms >= 0)
-        return ms;
-    if (num_to_i64(http_header(head, "retry-after"), &ms) && ms >= 0 && ms < INT64_MAX / 1000)
-        return ms * 1000;
-    return -1;
-}
-
 static void read_head(struct attempt *a, const struct http_end *e)
 {
     struct slice id = http_header(e->head, "x-request-id");
@@ -327,7 +316,6 @@ static void read_head(struct attempt *a, const struct http_end *e)
         id = http_header(e->head, "request-id");
     buf_clear(&a->request_id);
     buf_add(&a->request_id, id.p, utf8_cut(id, 200));
-    a->retry_after_ms = asked_pause(e->head);
     a->tell_no = slice_is(http_header(e->head, "x-should-retry"), "false");
 }
 
@@ -356,6 +344,7 @@ static void on_end(void *arg, const struct http_end *e)
         status_error(a, e->status, body);
     else if (read_reply(a, body, e->head, &a->err) < 0)
         bad_reply(a);
+    a->retry_after_ms = retry_after(e->head, a->failure == LLM_RATE, clock_wall_ms());
     if (a->err.code)
         echo_hide(&a->echo, a->err.msg);
     finish(a);

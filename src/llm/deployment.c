@@ -10,7 +10,7 @@
 #define NEWS_SHARE   0.2 /* of a new measurement in the average */
 
 static struct breaker_rules rules;
-static int64_t rest_auth, rest_quota;
+static int64_t rest_auth, rest_quota, rest_rate;
 
 static const struct setting settings[] = {
     {"llm-breaker-calls", SETTING_INT, &rules.least, "10", 1, 1000000,
@@ -26,6 +26,8 @@ static const struct setting settings[] = {
      .help = "Milliseconds for which a key that a provider refused is not used."},
     {"llm-key-rest-quota", SETTING_INT, &rest_quota, "600000", 0, 24 * 3600 * 1000,
      .help = "Milliseconds for which a key without credit is not used."},
+    {"llm-key-rest-rate-max", SETTING_INT, &rest_rate, "3600000", 0, 24 * 3600 * 1000,
+     .help = "The longest, in milliseconds, that a key is not used because its provider asks for a pause."},
 };
 
 void deployment_boot(void)
@@ -90,6 +92,6 @@ int64_t deployment_key_rest(enum llm_class why, int64_t asked_ms)
     switch (why) {
     case LLM_AUTH: return rest_auth;
     case LLM_CREDIT: return rest_quota;
-    default: return asked_ms > 0 ? asked_ms : 0;
+    default: return asked_ms < 0 ? 0 : asked_ms < rest_rate ? asked_ms : rest_rate;
     }
 }

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/setting.h"
 #include "llm/account.h"
+#include "llm/deployment.h"
 #include "llm/llm.h"
 #include "llm/provider.h"
 #include "mock/provider.h"
@@ -241,6 +242,10 @@ static void retry_after_is_waited_for(void **state_)
     run(&s, "m", false);
     assert_true(s.err.code == 0 && s.facts.attempts == 2);
     forget(&s);
+    model("m", "failfirst=1,retryafter=Sun Nov  6 08:49:37 1994,words=2", ""); /* which is over */
+    run(&s, "m", false);
+    assert_true(s.err.code == 0 && s.facts.attempts == 2);
+    forget(&s);
     model("m", "status=429,retryafter=50", "");
     struct llm_request q = request("m", false);
     q.caller.timeout_ms = 1000; /* too short for that */
@@ -253,6 +258,16 @@ static void retry_after_is_waited_for(void **state_)
     q.caller.timeout_ms = 500; /* the key rests, and that is told at once */
     assert_null(llm_chat_start(M, &q, &events, &s, &err));
     assert_int_equal(err.code, ERR_QUOTA);
+}
+
+static void no_vendor_makes_a_key_rest_for_long(void **state_)
+{
+    assert_int_equal(deployment_key_rest(LLM_RATE, 86400000), 3600000);
+    setting("llm-key-rest-rate-max", "5000");
+    assert_int_equal(deployment_key_rest(LLM_RATE, 86400000), 5000);
+    assert_int_equal(deployment_key_rest(LLM_RATE, 4000), 4000);
+    assert_int_equal(deployment_key_rest(LLM_RATE, -1), 0);
+    setting("llm-key-rest-rate-max", "3600000");
 }
 
 static void keys_are_rotated(void **state_)
@@ -571,6 +586,7 @@ int main(void)
         cmocka_unit_test(it_fails_over_before_the_first_piece_only),
         cmocka_unit_test(retries_are_the_models_and_two_unless_given),
         cmocka_unit_test(retry_after_is_waited_for),
+        cmocka_unit_test(no_vendor_makes_a_key_rest_for_long),
         cmocka_unit_test(keys_are_rotated),
         cmocka_unit_test(one_probe_among_fifty),
         cmocka_unit_test(a_route_is_changed_while_calls_run),
