@@ -30,7 +30,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def r(server):
-    c = redis.Redis(port=server.port, socket_timeout=30)
+    c = redis.Redis(port=server.port, socket_timeout=120)
     c.flushall()
     yield c
     c.close()
@@ -38,7 +38,7 @@ def r(server):
 
 @pytest.fixture
 def t(server):
-    c = redis.Redis(port=server.port, decode_responses=True, socket_timeout=30)
+    c = redis.Redis(port=server.port, decode_responses=True, socket_timeout=120)
     c.flushall()
     yield c
     c.close()

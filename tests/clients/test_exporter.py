@@ -22,7 +22,7 @@ def scrape(t, server, tmp_path):
     def get():
         for _ in range(3000):
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as reply:
                     return reply.read().decode()
             except urllib.error.URLError:
                 time.sleep(0.02)
@@ -30,7 +30,7 @@ def scrape(t, server, tmp_path):
 
     yield get
     proc.terminate()
-    proc.wait(30)
+    proc.wait(120)
     log.close()
 
 

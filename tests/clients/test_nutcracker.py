@@ -42,9 +42,9 @@ def proxied(fresh, tmp_path):
     proc = subprocess.Popen(["nutcracker", "-c", str(conf), "-s", str(stats), "-a", "127.0.0.1", "-o", str(tmp_path / "nutcracker.log")],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(port)
-    yield redis.Redis(port=port, decode_responses=True, socket_timeout=30), [s.client() for s in servers]
+    yield redis.Redis(port=port, decode_responses=True, socket_timeout=120), [s.client() for s in servers]
     proc.send_signal(signal.SIGTERM)
-    proc.wait(30)
+    proc.wait(120)
 
 
 def test_keys_are_spread_and_found_again(proxied):

@@ -25,13 +25,13 @@ def events(r, *cmds):
     r.config_set("notify-keyspace-events", "EA")
     p = r.pubsub()
     p.psubscribe("__keyevent@0__:*")
-    p.get_message(timeout=30)
+    p.get_message(timeout=120)
     for cmd in cmds:
         reference.reply(r, *cmd)
     r.publish("__keyevent@0__:end", "end")
     got = []
     while True:
-        m = p.get_message(timeout=30)
+        m = p.get_message(timeout=120)
         assert m, "no message came"
         if m["data"] == b"end":
             break

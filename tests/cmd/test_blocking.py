@@ -41,7 +41,7 @@ def quiet(c):
     except BlockingIOError:
         return True
     finally:
-        c.sock.settimeout(30)
+        c.sock.settimeout(120)
     raise AssertionError(f"{data!r} came")
 
 

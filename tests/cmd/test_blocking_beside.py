@@ -246,7 +246,7 @@ class Play:
         self.conns, self.asked, self.told = {}, {}, {}
 
     def connect(self):
-        return Conn(socket.create_connection(("127.0.0.1", self.port), timeout=30))
+        return Conn(socket.create_connection(("127.0.0.1", self.port), timeout=120))
 
     def waiter(self, name):
         if name not in self.conns:

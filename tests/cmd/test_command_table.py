@@ -53,7 +53,7 @@ def redis7(tmp_path_factory):
     import socket
     while True:
         try:
-            c = Conn(socket.create_connection(("127.0.0.1", port), timeout=30))
+            c = Conn(socket.create_connection(("127.0.0.1", port), timeout=120))
             break
         except ConnectionRefusedError:
             assert p.poll() is None

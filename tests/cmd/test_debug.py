@@ -85,7 +85,7 @@ def test_a_journal_switched_on_while_running_is_complete_and_survives(fresh):
     r.set("before", 1)
     r.config_set("appendonly", "yes")
     r.set("after", 2)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while r.info("persistence")["aof_rewrite_in_progress"] and time.monotonic() < end:
         time.sleep(0.02)
     assert r.info("persistence")["aof_rewrite_in_progress"] == 0

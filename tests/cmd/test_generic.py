@@ -302,13 +302,13 @@ def test_keyspace_events(r, commands, events):
     r.config_set("notify-keyspace-events", "EA")
     sub = r.pubsub()
     sub.psubscribe("__keyevent@0__:*")
-    assert sub.get_message(timeout=30)["type"] == "psubscribe"
+    assert sub.get_message(timeout=120)["type"] == "psubscribe"
     for c in commands:
         raw(r, *c.split())
     r.publish("__keyevent@0__:end", "end")
     got = []
     while True:
-        m = sub.get_message(timeout=30)
+        m = sub.get_message(timeout=120)
         assert m is not None
         if m["data"] == b"end":
             break

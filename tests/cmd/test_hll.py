@@ -149,13 +149,13 @@ def test_events(r):
     r.config_set("notify-keyspace-events", "EA")
     p = r.pubsub()
     p.psubscribe("__keyevent@0__:*")
-    p.get_message(timeout=30)
+    p.get_message(timeout=120)
     for cmd in (("PFADD", "h", "a"), ("PFADD", "h", "a"), ("PFCOUNT", "h"), ("PFMERGE", "h", "none")):
         raw(r, *cmd)
     r.publish("__keyevent@0__:end", "end")
     got = []
     while not got or got[-1] != "end":
-        got.append(p.get_message(timeout=30)["channel"].split(b":")[1].decode())
+        got.append(p.get_message(timeout=120)["channel"].split(b":")[1].decode())
     p.close()
     r.config_set("notify-keyspace-events", "")
     assert got == ["pfadd", "pfadd", "end"]

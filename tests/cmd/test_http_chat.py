@@ -35,8 +35,8 @@ class Door:
 
     def connect(self):
         if self.tls:
-            return http.client.HTTPSConnection("127.0.0.1", self.http, timeout=30, context=self.tls)
-        return http.client.HTTPConnection("127.0.0.1", self.http, timeout=30)
+            return http.client.HTTPSConnection("127.0.0.1", self.http, timeout=120, context=self.tls)
+        return http.client.HTTPConnection("127.0.0.1", self.http, timeout=120)
 
     def ask(self, method, path, body=None, **headers):
         c = self.connect()
@@ -73,7 +73,7 @@ def door(tmp_path_factory):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=30)
+    c = redis.Redis(port=door.server.port, socket_timeout=120)
     c.flushall()
     yield c
     c.close()
@@ -257,7 +257,7 @@ def test_models(door, model):
 def test_passwords_and_permissions(tmp_path, mock):
     d = Door(tmp_path / "auth")
     try:
-        r = redis.Redis(port=d.server.port, socket_timeout=30)
+        r = redis.Redis(port=d.server.port, socket_timeout=120)
         raw(r, "CONFIG", "SET", "requirepass", "pass:word")
         raw(r, "LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=1")
         raw(r, "ACL", "SETUSER", "ann", "on", ">secret", "+@llm", "~mine:*")
@@ -295,7 +295,7 @@ def test_tls(tmp_path, mock):
     trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     d = Door(tmp_path / "tls", "--http-tls-cert", pem, tls=trust)
     try:
-        r = redis.Redis(port=d.server.port, socket_timeout=30)
+        r = redis.Redis(port=d.server.port, socket_timeout=120)
         raw(r, "LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=50,drip=1")
         raw(r, "LLM.MODEL", "SET", "slow", "PROVIDER", "openai", "URL", mock.url, "ID", "never")
         assert d.ask("GET", "/healthz")[0] == 200

@@ -63,7 +63,7 @@ def mock():
 @pytest.fixture(scope="module")
 def door(tmp_path_factory, vendor, mock):
     d = Door(tmp_path_factory.mktemp("media"))
-    r = redis.Redis(port=d.server.port, socket_timeout=30)
+    r = redis.Redis(port=d.server.port, socket_timeout=120)
     for name, kind in (("rank", "RERANK"), ("speak", "SPEECH"), ("hear", "TRANSCRIBE")):
         raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", vendor, "KIND", kind, "RETRIES", 0)
     for name, how in (("chat", "words=3"), ("tool", "tool"), ("bad", "status=400"), ("flood", "words=80000")):
@@ -142,7 +142,7 @@ def test_messages_errors(door):
 
 def test_slow_reader(door):
     """A client that does not read stops the vendor, not the server's memory; when it reads, everything comes."""
-    r = redis.Redis(port=door.server.port, socket_timeout=30)
+    r = redis.Redis(port=door.server.port, socket_timeout=120)
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.connect(("127.0.0.1", door.http))

@@ -27,7 +27,7 @@ def door(tmp_path_factory):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=30)
+    c = redis.Redis(port=door.server.port, socket_timeout=120)
     yield c
     c.execute_command("CONFIG", "SET", "http-stream-keepalive-ms", "15000")
     c.close()

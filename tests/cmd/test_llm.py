@@ -139,9 +139,9 @@ def test_stream_on_resp2_is_a_stream_and_a_channel(r, model):
     m = model("words=4,drip=20")
     p = r.pubsub()
     p.psubscribe("call:*")
-    p.get_message(timeout=30)
+    p.get_message(timeout=120)
     assert raw(r, "LLM.ASK", "go", "MODEL", m, "STREAM") == b"word0 word1 word2 word3"
-    got = p.get_message(timeout=30)
+    got = p.get_message(timeout=120)
     assert got["channel"].startswith(b"call:")
     entries = r.xrange(got["channel"])
     assert entries[0][1][b"type"] == b"begin" and entries[-1][1][b"type"] == b"done"

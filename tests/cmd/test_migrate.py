@@ -79,7 +79,7 @@ def test_nobody_waits_for_a_silent_target(server, r):
     assert peer.recv(9) == b"*2\r\n$6\r\nS"
     other = redis.Redis(port=server.port)
     assert other.ping()
-    t.join(30)
+    t.join(120)
     assert said == ["IOERR error or timeout reading to target instance"] and r.get("k") == b"1"
     peer.close()
     silent.close()
@@ -103,7 +103,7 @@ def test_a_key_that_changes_on_its_way_stays(server, r):
     other.incr("k")
     peer.sendall(b"+OK\r\n+OK\r\n+O")
     peer.sendall(b"K\r\n")
-    t.join(30)
+    t.join(120)
     assert "a key changed while it was on its way" in said[0]
     assert other.get("k") == b"2" and not other.exists("m")
     peer.close()

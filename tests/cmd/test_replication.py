@@ -12,7 +12,7 @@ import reference
 from helpers import error, raw
 
 
-def until(what, seconds=30):
+def until(what, seconds=120):
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not come to pass"
@@ -23,7 +23,7 @@ class Stream:
     """A follower by hand."""
 
     def __init__(self, server, *say, ask=b"SYNC"):
-        self.s = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        self.s = socket.create_connection(("127.0.0.1", server.port), timeout=120)
         self.f = self.s.makefile("rb")
         for line in say:
             self.s.sendall(line + b"\r\n")
@@ -136,7 +136,7 @@ def test_psync_and_acknowledgements(server, r):
     s.expect("SET k 2", "REPLCONF GETACK *")
     s.ack(reached)  # not yet
     s.ack(r.info("replication")["master_repl_offset"])
-    t.join(30)
+    t.join(120)
     assert done == [1]
     p = r.pipeline()
     p.set("k", 3)

@@ -343,7 +343,7 @@ def test_shutdown_drops_what_a_script_did_half(fresh):
     a.send("EVAL", "redis.call('SET', 'k', 'half') while true do end", 0)
     c = until_busy(s)
     c.send("SHUTDOWN", "NOSAVE")
-    s.proc.wait(timeout=30)
+    s.proc.wait(timeout=120)
     s.start()
     assert s.client().get("k") == "before"
 

@@ -56,7 +56,7 @@ def picture(r):
 
 def one(server):
     """A client with one connection, so that SELECT holds."""
-    return redis.Redis(port=server.port, single_connection_client=True, socket_timeout=30)
+    return redis.Redis(port=server.port, single_connection_client=True, socket_timeout=120)
 
 
 def same(client):
@@ -64,7 +64,7 @@ def same(client):
 
 
 def wait_saved(r):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while r.info("persistence")["rdb_bgsave_in_progress"]:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -147,7 +147,7 @@ def test_scheduled_in_a_transaction(fresh):
     p.execute_command("BGSAVE")
     p.set("b", 2)
     assert p.execute()[1] in ("Background saving scheduled", True)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while r.info("persistence")["rdb_saves"] == 0:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -165,7 +165,7 @@ def test_points(fresh):
     assert r.config_get("save") == {"save": "1 2 100 1"}
     r.mset({"a": 1})
     r.mset({"b": 1})
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while r.info("persistence")["rdb_saves"] == 0:
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -120,7 +120,7 @@ def test_mapped_reads_nothing(fresh):
 
 def test_words(fresh):
     s = fresh(*SETTINGS)
-    c = redis.Redis(port=s.port, socket_timeout=30)
+    c = redis.Redis(port=s.port, socket_timeout=120)
     for budget, want in (("1m", 1000000), ("2gb", 2 << 30), ("7000", 7000)):
         c.execute_command("VCREATE", f"b{budget}", "DIM", 4, "BUDGET", budget, "STORAGE", "FILE")
         assert info(c, f"b{budget}")["budget-bytes"] == want

@@ -96,7 +96,7 @@ class Fuzzer:
             m = self.fails(trial, config)
             return m if m is not None and signature(m) == name else None
         step = max(1, len(ops) // 2)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while step >= 1 and time.monotonic() < deadline:
             at, shrunk = 0, False
             while at < len(ops) - 1 and time.monotonic() < deadline:

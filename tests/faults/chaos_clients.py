@@ -2,7 +2,9 @@
 vanishes in the middle. Nothing here asserts; the notes are judged by the tests."""
 
 import asyncio
+import itertools
 import json
+import struct
 from zlib import crc32
 
 from resp import encode
@@ -56,13 +58,13 @@ class Resp:
             self.w.close()
 
 
-async def by_resp(port, note, model, vanish=None, timeout=4000):
-    """vanish: None, "at once", or "at a piece"; the latter needs a stream."""
+async def by_resp(port, note, model, vanish=None, timeout=60000, token=None):
+    """vanish: None, "at once", or "at a piece"; the latter needs a stream. token: of idempotency."""
     c = await Resp().open(port)
     words = ["LLM.CHAT", note.session] if note.session else ["LLM.ASK"]
     stream = note.kind == "stream"
     c.send(*words, f"{note.tag} what?", "MODEL", model, "TIMEOUT", timeout, *(["STREAM"] if stream else []),
-           *(["WITHMETA"] if note.kind == "meta" else []))
+           *(["WITHMETA"] if note.kind == "meta" else []), *(["IDEMPOTENCY", token] if token else []))
     await c.w.drain()
     try:
         if vanish == "at once":
@@ -103,7 +105,13 @@ async def http_body(r, head):
         yield data[:-2]
 
 
-async def by_http(port, note, model, vanish=None, timeout=4000):
+def post(path, body, *headers):
+    data = json.dumps(body).encode()
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(data)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+
+
+async def by_http(port, note, model, vanish=None, timeout=60000, token=None):
     """The same by POST /v1/chat/completions."""
     r, w = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     body = {"model": model, "messages": [{"role": "user", "content": f"{note.tag} what?"}]}
@@ -111,9 +119,7 @@ async def by_http(port, note, model, vanish=None, timeout=4000):
         body["metadata"] = {"session": note.session}
     if note.kind == "stream":
         body.update(stream=True, stream_options={"include_usage": True})
-    data = json.dumps(body).encode()
-    w.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nx-skald-timeout-ms: %d\r\n"
-            b"Content-Length: %d\r\n\r\n" % (timeout, len(data)) + data)
+    w.write(post("/v1/chat/completions", body, f"x-skald-timeout-ms: {timeout}", *([f"Idempotency-Key: {token}"] if token else [])))
     await w.drain()
     try:
         if vanish == "at once":
@@ -162,6 +168,53 @@ def take_stream(note, text):
         note.answer = "".join(note.pieces)
     else:
         note.error = "CUT without [DONE]"
+
+
+async def embed_by_resp(port, note, model, texts):
+    c = await Resp().open(port)
+    got = await c.call("LLM.EMBED", "MODEL", model, *texts, "TIMEOUT", 60000, "FORMAT", "FP32", "WITHMETA")
+    note.replies += 1
+    if isinstance(got, tuple):
+        note.error = got[1]
+    else:
+        note.answer = [list(struct.unpack(f"<{len(v) // 4}f", v)) for v in got[b"vectors"]]
+    c.vanish(False)
+
+
+async def embed_by_http(port, note, model, texts):
+    r, w = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+    w.write(post("/v1/embeddings", {"model": model, "input": texts}, "x-skald-timeout-ms: 60000"))
+    head = (await r.readuntil(b"\r\n\r\n")).split(b"\r\n")
+    got = json.loads(b"".join([piece async for piece in http_body(r, head)]))
+    note.replies += 1
+    if head[0].split()[1] == b"200":
+        note.answer = [x["embedding"] for x in got["data"]]
+    else:
+        note.error = f"{head[0].split()[1].decode()} {got['error']['type']}"
+    w.close()
+
+
+async def until_answered(how, port, note, model, token):
+    """Asks with the same token until there is an answer; the errors on the way."""
+    errors = []
+    while note.answer is None:
+        note.error, note.pieces = None, []
+        await how(port, note, model, token=token)
+        if note.error:
+            errors.append(note.error.split()[0])
+        assert len(errors) < 60, note
+    return errors
+
+
+async def until_refused(port, number, model, text, timeout, ends):
+    """One question after the other, until one was not answered in time."""
+    c = await Resp().open(port)
+    for i in itertools.count():
+        got = await c.call("LLM.ASK", f"q-{number}-{i} {text}", "MODEL", model, "MAX-TOKENS", 16, "TIMEOUT", timeout)
+        if isinstance(got, tuple):
+            ends.append(got[1].split()[0])
+            break
+    c.vanish(False)
 
 
 async def in_lanes(jobs, lanes):

@@ -95,7 +95,7 @@ def on_disk(fresh, disk, engine, tmp_path, *more):
     return server
 
 
-def wait_for(what, seconds=30):
+def wait_for(what, seconds=120):
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not come"
@@ -203,7 +203,7 @@ def test_a_reader_at_the_moment_of_the_failure_goes_on(fresh, disk, tmp_path):
     stop.set()
     disk.make_room()
     for t in readers:
-        t.join(30)
+        t.join(120)
         assert not t.is_alive()
 
 

@@ -19,7 +19,7 @@ def start(dir, *args):
     port = free_port()
     proc = subprocess.Popen([binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(dir), "--save", "",
                              "--appendonly", "no", *args], stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=port, socket_timeout=30)
+    client = redis.Redis(port=port, socket_timeout=120)
     for _ in range(3000):
         try:
             client.ping()

@@ -65,7 +65,7 @@ class Server:
         return redis.Redis(port=self.port, **kw)
 
     def raw(self):
-        s = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=120)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 

@@ -11,7 +11,7 @@ the clock and not on the others. Beside that a storm comes over all of them from
 is told 429.
 
 The answer to q-17 is "a-17 w1 w2 ...", and its usage is made from the tag too, so that every answer and every count can
-be told from every other. GET /control/ledger tells, for each tag, what was answered to each of its requests: fault,
+be told from every other; the embedding of a text belongs to the text. GET /control/ledger tells, for each tag, what was answered to each of its requests: fault,
 model, stream, whole (it was written to its end), text, usage.
 
 The wire and the rest of /control are provider.py's.
@@ -37,6 +37,8 @@ SOON = ["retry-after-ms: 5"]
 
 
 def tag_of(body):
+    if "input" in body:
+        return body["input"][0].split()[0]
     content = body["messages"][-1]["content"]
     if not isinstance(content, str):
         content = next(p["text"] for p in content if p["type"] == "text")
@@ -49,6 +51,21 @@ def answer_of(tag):
     n = 4 + h % 13
     text = " ".join(["a" + tag[1:], *(f"w{i}" for i in range(1, n))])
     return text, {"prompt_tokens": 10 + h % 90, "completion_tokens": n, "total_tokens": 10 + h % 90 + n}
+
+
+def vectors_of(texts):
+    """What floats of 32 bits hold exactly."""
+    return [[zlib.crc32(t.encode()) % 1000 / 8, len(t) / 2, 0.25] for t in texts]
+
+
+def chat_body(text, usage):
+    return {"id": "chatcmpl-chaos", "object": "chat.completion", "created": 1, "model": "chaos-1", "usage": usage,
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+
+
+def embedding_body(vectors, usage):
+    return {"object": "list", "model": "chaos-1", "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)],
+            "usage": {"prompt_tokens": usage["prompt_tokens"], "total_tokens": usage["prompt_tokens"]}}
 
 
 def misfortune(how, tag, attempt, stream):
@@ -66,8 +83,7 @@ def misfortune(how, tag, attempt, stream):
 
 async def whole(r, entry, text, usage):
     fault = entry["fault"]
-    body = json.dumps({"id": "chatcmpl-chaos", "object": "chat.completion", "created": 1, "model": "chaos-1", "usage": usage,
-                       "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}).encode()
+    body = json.dumps((chat_body if isinstance(text, str) else embedding_body)(text, usage)).encode()
     r.w.write(r.head(200, "application/json", [f"Content-Length: {len(body)}"]))
     if fault in ("half", "halfreset", "headonly"):
         r.w.write(b"" if fault == "headonly" else body[:len(body) // 2])
@@ -157,6 +173,8 @@ async def model_call(r, path, body, *_):
     if "calm" not in how and "only" not in how and seen % STORM_EVERY < STORM_LENGTH:
         fault = "rate"
     text, usage = answer_of(tag)
+    if "input" in body:
+        text = vectors_of(body["input"])
     entry = {"model": body["model"], "stream": streams, "fault": fault, "whole": False, "pieces": 0, "text": text, "usage": usage}
     entries.append(entry)
     if fault and await without_answer(r, fault):
