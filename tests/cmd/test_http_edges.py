@@ -22,7 +22,7 @@ def mock():
 @pytest.fixture(scope="module")
 def door(tmp_path_factory, mock):
     d = Door(tmp_path_factory.mktemp("edges"))
-    r = redis.Redis(port=d.server.port, socket_timeout=30)
+    r = redis.Redis(port=d.server.port, socket_timeout=120)
     raw(r, "LLM.MODEL", "SET", "org/m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=2", "RETRIES", 0)
     raw(r, "LLM.ROUTE", "SET", "way", "STRATEGY", "PRIORITY", "MODELS", "org/m")
     yield d
@@ -31,7 +31,7 @@ def door(tmp_path_factory, mock):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=30)
+    c = redis.Redis(port=door.server.port, socket_timeout=120)
     yield c
     c.execute_command("CONFIG", "SET", "http-allow-origin", "")
     c.close()

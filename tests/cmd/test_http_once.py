@@ -21,7 +21,7 @@ def mock():
 @pytest.fixture(scope="module")
 def door(tmp_path_factory, mock):
     d = Door(tmp_path_factory.mktemp("once"))
-    r = redis.Redis(port=d.server.port, socket_timeout=30)
+    r = redis.Redis(port=d.server.port, socket_timeout=120)
     for name, kind in (("e", "EMBED"), ("k", "RERANK"), ("s", "SPEECH"), ("t", "TRANSCRIBE")):
         raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", "mock", "KIND", kind, "RETRIES", 0,
             "PRICE", "1", "1")
@@ -31,7 +31,7 @@ def door(tmp_path_factory, mock):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=30)
+    c = redis.Redis(port=door.server.port, socket_timeout=120)
     yield c
     c.close()
 

@@ -18,7 +18,7 @@ def compare(r, *more, **spec):
 def test_a_report(r, model, mock):
     a, b = model("words=2", "PRICE", "1", "2"), model("words=3")
     broken = model("status=400")
-    out = compare(r, "TIMEOUT", "5000", models=[a, b, broken, "nobody"], temperature=0.25,
+    out = compare(r, "TIMEOUT", "60000", models=[a, b, broken, "nobody"], temperature=0.25,
                   prompts=["one", {"messages": [{"role": "user", "content": "two"}], "expect": "WORD2", "seed": 3}])
     by = {m["model"]: m for m in out["models"]}
     assert (by[a]["answered"], by[b]["answered"], by[broken]["failed"], by["nobody"]["failed"]) == (2, 2, 2, 2)

@@ -17,7 +17,7 @@ def test_rerank(server, r, model, mock):
     assert raw(r, *cmd, 2, *DOCS) == [DOCS[1].encode(), DOCS[2].encode()]
     assert sent(mock)["documents"] == DOCS and sent(mock)["top_n"] == 2
     assert raw(r, *cmd, 2, *DOCS, "WITHSCORES") == [DOCS[1].encode(), b"1", DOCS[2].encode(), b"0.25"]
-    assert len(raw(r, *cmd, 9, *DOCS, "TIMEOUT", "5000", "PRIORITY", "1")) == 3
+    assert len(raw(r, *cmd, 9, *DOCS, "TIMEOUT", "60000", "PRIORITY", "1")) == 3
     meta = pairs(raw(r, *cmd, 1, *DOCS, "WITHMETA"))
     assert meta[b"model"] == m.encode() and pairs(meta[b"results"][0])[b"index"] == 1 and meta[b"tokens-in"] == 5
     c = Conn(server.raw())

@@ -38,7 +38,7 @@ class World:
     def __init__(self, dir):
         self.vendors = Mock("vendors.py")
         self.door = Door(dir)
-        self.r = redis.Redis(port=self.door.server.port, socket_timeout=30)
+        self.r = redis.Redis(port=self.door.server.port, socket_timeout=120)
         for row in ROWS:
             for feature, kind in KINDS.items():
                 self.models(row, feature, kind)

@@ -60,7 +60,7 @@ def test_a_key_is_in_no_file_and_no_output(fresh, mock):
     r, m = s.client(decode_responses=False), Conn(s.raw())
     m.call("MONITOR")
     seen = []
-    set = ["LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=1", "TIMEOUT", "5000", "PRICE",
+    set = ["LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=1", "TIMEOUT", "60000", "PRICE",
            "1", "2", "KEY"]
     raw(r, *set, KEY)
     p = r.pipeline(transaction=True)
@@ -81,7 +81,7 @@ def test_a_key_is_in_no_file_and_no_output(fresh, mock):
         assert raw(r, "LLM.ASK", "x", "MODEL", "m") == b"word0" and authorization(mock) == f"Bearer {KEY}"
         assert raw(r, "LLM.ASK", "x", "MODEL", "n") == b"word0" and authorization(mock) == f"Bearer {OTHER}"
         assert pairs(raw(r, "LLM.MODEL", "GET", "m"))[b"key"] == b"(set)"
-        assert pairs(raw(r, "LLM.MODEL", "GET", "m"))[b"timeout"] == b"5000"
+        assert pairs(raw(r, "LLM.MODEL", "GET", "m"))[b"timeout"] == b"60000"
         m = Conn(s.raw())
         m.call("MONITOR")
         seen += [repr(raw(r, *c)).encode() for c in (

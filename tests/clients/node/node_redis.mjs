@@ -56,7 +56,7 @@ assert.equal(await near.get("k"), "v");
 assert.equal(await near.get("k"), "v");
 assert.deepEqual([cache.stats().missCount, cache.stats().hitCount], [1, 1]);
 await c.set("k", "w");
-for (let i = 0; i < 200 && cache.size() > 0; i++) await new Promise((done) => setTimeout(done, 10));
+for (let i = 0; i < 6000 && cache.size() > 0; i++) await new Promise((done) => setTimeout(done, 10));
 assert.equal(cache.size(), 0);
 assert.equal(await near.get("k"), "w");
 

@@ -57,7 +57,7 @@ for (const [via, make] of [[viaNodeRedis, createAdapter], [viaIoredis, createAda
 
   // An answer from every client of every server; servers that talk to each other.
   for (const c of [one, two]) c.on("poll", (n, answer) => answer(n * 2));
-  assert.deepEqual(await servers[0].timeout(10000).emitWithAck("poll", 4), [8, 8]);
+  assert.deepEqual(await servers[0].timeout(60000).emitWithAck("poll", 4), [8, 8]);
   servers[1].on("among-us", (x, answer) => answer(x + " back"));
   assert.deepEqual(await servers[0].serverSideEmitWithAck("among-us", "there"), ["there back"]);
 

@@ -45,7 +45,7 @@ r.xgroup(:create, "s", "g", "0")
 same({ "s" => [[id, { "f" => "v" }]] }, r.xreadgroup("g", "c", "s", ">"), "XREADGROUP")
 same 1, r.xpending("s", "g")["size"], "XPENDING"
 same 1, r.xack("s", "g", id), "XACK"
-popped = Thread.new { other.blpop("queue", timeout: 10) }
+popped = Thread.new { other.blpop("queue", timeout: 60) }
 sleep 0.05
 r.rpush("queue", "x")
 same %w[queue x], popped.value, "BLPOP"
