@@ -4,7 +4,9 @@
  *   AUTH CREDIT the key rests; the model's next key     the next model
  *   RATE        the key rests as long as the vendor     a pause and the same model; the next model
  *               wants; the model's next key
- *   TRANSIENT   a pause and the same model              the next model
+ *   TRANSIENT   a pause (none the first time, when a    the next model
+ *               kept connection had died) and the same
+ *               model
  *   CONTENT                                             the next model
  *   BAD                                                 the end
  *
@@ -58,6 +60,8 @@ static bool pause_and_retry(struct llm_call *c)
         return false;
     if (asked > retry_pause << PAUSE_STEPS && has_others(c))
         return false;
+    if (a->stale && c->retries_done == 0)
+        pause = 0;
     pause = asked >= 0 ? asked + 1 : pause;
     if (decide_now() + pause >= c->deadline_ms)
         return false;

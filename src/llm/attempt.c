@@ -61,7 +61,7 @@ void attempt_forget(struct attempt *a)
     llm_answer_init(&a->answer);
     a->err.code = 0;
     a->failure = LLM_FINE;
-    a->sent = a->timed_out = a->tell_no = false;
+    a->sent = a->timed_out = a->tell_no = a->stale = false;
     a->retry_after_ms = -1;
     a->us = 0;
 }
@@ -232,6 +232,7 @@ static void transfer_error(struct attempt *a, const struct http_end *e)
 {
     a->failure = LLM_TRANSIENT;
     a->timed_out = e->timed_out;
+    a->stale = e->stale;
     if (e->timed_out && clock_mono_ms() + 1 >= a->until_ms) {
         err_set(&a->err, ERR_UPSTREAM,
                 a->answer.text.len ? "the answer of model '%.60s' was not complete after %d ms"

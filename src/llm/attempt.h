@@ -49,6 +49,7 @@ struct attempt {
     enum llm_class failure;  /* LLM_FINE with an error: nothing that another attempt would change */
     bool sent;               /* all of the request went out */
     bool timed_out, tell_no; /* tell_no: the vendor says that trying again is of no use */
+    bool stale;              /* a kept connection ended before it answered: it may just have grown old */
     int64_t retry_after_ms;  /* as the vendor asks; -1: it does not */
     int64_t us;
 };

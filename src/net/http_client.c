@@ -4,9 +4,13 @@
  *     http_start ──► inbox (mutex) ──wakeup──► epoll / socket_action
  *     callbacks ◄── outbox (mutex) ◄─loop_post─┘ head, piece, end messages
  *
- * Built for a thousand model streams at once, each a small piece every few milliseconds: a round of the worker puts all
- * its messages in the outbox, joins pieces of one call that the loop has not yet fetched, and posts to the loop once
- * per batch, not once per piece.
+ * Built for a thousand model streams at once, each a small piece every few milliseconds, and some ten thousand short
+ * calls a second. What one socket brought goes into the outbox together and joins pieces of the call that the loop has
+ * not yet fetched; the loop is posted to once a batch, the worker is woken only when it sleeps. Handles of libcurl are
+ * kept with their options for the next POST.
+ *
+ * What would surprise: libcurl sends a request again by itself when a kept connection ended before a byte of the reply
+ * came, and a vendor may have acted on the first. on_request refuses that, so that whoever asked hears of it.
  *
  * Who owns a call: one reference is the loop's (dropped after end()), one the worker's (dropped after it queued the end
  * message), one each command in the inbox. `cancelled`, `unread` and `paused` are the only fields both sides touch.
@@ -40,6 +44,7 @@
 #define TIMEOUT_MS 600000
 #define IDLE_MAX   2048 /* connections a worker keeps open for later calls: a wave of a thousand finds the last one's */
 #define REPLY_MAX  (64u << 20)
+#define SPARES     64 /* handles of libcurl that a worker keeps; one has some 6 KB */
 
 enum msg_kind { MSG_HEAD, MSG_PIECE, MSG_END };
 
@@ -70,8 +75,12 @@ struct worker {
     pthread_mutex_t lock; /* inbox, stop */
     struct list inbox;
     bool stop;
-    struct list calls; /* worker only: in the multi handle */
-    char *watched;     /* worker only: enum watched by descriptor */
+    atomic_bool asleep; /* or about to sleep: set with the inbox locked and empty */
+    struct list calls;  /* the rest is the worker's only. In the multi handle */
+    struct list msgs;   /* for the outbox */
+    CURL *spare[SPARES];
+    int nspare;
+    char *watched; /* enum watched and the events, by descriptor */
     int watched_n;
     _Atomic uint64_t connections;
 };
@@ -104,7 +113,7 @@ struct http_call {
     struct curl_slist *headers;
     int connect_ms, timeout_ms;
     size_t max_reply;
-    bool allow_private, stream;
+    bool allow_private, stream, post;
 
     /* the worker's */
     struct list link; /* worker->calls */
@@ -113,7 +122,8 @@ struct http_call {
     struct msg *open_piece; /* still in the outbox: pieces may be added to it; guarded by the outbox's lock */
     size_t received;
     int status;
-    bool refused, head_too_big, reply_too_big, ended;
+    long asked; /* bytes of requests that the handle had sent before this one; -1: not yet asked */
+    bool refused, again, head_too_big, reply_too_big, ended; /* again: libcurl wanted to send it a second time */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -197,29 +207,19 @@ bool http_address_is_public(const struct sockaddr *sa)
     return false;
 }
 
-/* curl is about to open a connection: the address is the one that was resolved. */
-static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+/* What is known of a descriptor. libcurl may take a socket out of its set only after it has closed it, when the number
+ * can already be another thread's. So a late word about a socket touches no descriptor: it is not WANTED from then on,
+ * and leaves epoll when it is closed or when something happens on it, both of which only a socket of ours can. Of
+ * sockets that we open ourselves (OURS) we see the end, too, so that what epoll has of them is known for sure: a kept
+ * connection that is wanted again as before costs no system call. */
+enum watched { OURS = 1, IN_EPOLL = 2, WANTED = 4, FOR_IN = 8, FOR_OUT = 16 };
+
+static int watched(const struct worker *w, curl_socket_t s)
 {
-    struct http_call *c = arg;
-    if (!c->allow_private && !http_address_is_public(&a->addr)) {
-        c->refused = true;
-        return CURL_SOCKET_BAD;
-    }
-    c->worker->connections++;
-    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    return s < w->watched_n ? w->watched[s] : 0;
 }
 
-/* libcurl may take a socket out of its set only after it has closed it, when the number can already be another
- * thread's. So a late word about a socket touches no descriptor: it is UNWANTED from then on, and leaves epoll when it
- * is closed or when something happens on it, both of which only a socket of ours can. */
-enum watched { UNKNOWN, WANTED, UNWANTED };
-
-static enum watched watched(const struct worker *w, curl_socket_t s)
-{
-    return s < w->watched_n ? (enum watched)w->watched[s] : UNKNOWN;
-}
-
-static void set_watched(struct worker *w, curl_socket_t s, enum watched how)
+static void set_watched(struct worker *w, curl_socket_t s, int how)
 {
     if (s >= w->watched_n) {
         int n = s + s / 2 + 64;
@@ -232,16 +232,45 @@ static void set_watched(struct worker *w, curl_socket_t s, enum watched how)
 
 static void unwatch(struct worker *w, curl_socket_t s)
 {
-    if (watched(w, s) == UNKNOWN)
-        return;
-    epoll_ctl(w->epoll, EPOLL_CTL_DEL, s, NULL);
-    set_watched(w, s, UNKNOWN);
+    if (watched(w, s) & IN_EPOLL)
+        epoll_ctl(w->epoll, EPOLL_CTL_DEL, s, NULL);
+    if (watched(w, s))
+        set_watched(w, s, watched(w, s) & OURS);
+}
+
+/* curl is about to open a connection: the address is the one that was resolved. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct http_call *c = arg;
+    if (!c->allow_private && !http_address_is_public(&a->addr)) {
+        c->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    c->worker->connections++;
+    curl_socket_t s = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    if (s >= 0)
+        set_watched(c->worker, s, OURS);
+    return s;
 }
 
 static int on_close(void *arg, curl_socket_t s)
 {
     unwatch(arg, s);
+    if (watched(arg, s))
+        set_watched(arg, s, 0);
     return close(s);
+}
+
+/* libcurl comes here for every request it is about to send. The second one of a call is the first again, on another
+ * connection: only when nothing of that one had left may it. */
+static bool may_be_sent(struct http_call *c)
+{
+    long sent = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &sent);
+    c->again = c->asked >= 0 && sent > c->asked;
+    if (c->asked < 0)
+        c->asked = sent;
+    return !c->again;
 }
 
 /* curl is about to send the request, perhaps over a connection that another request was allowed to open. */
@@ -250,6 +279,8 @@ static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_por
     struct http_call *c = arg;
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (!may_be_sent(c))
+        return CURL_PREREQFUNC_ABORT;
     if (c->allow_private)
         return CURL_PREREQFUNC_OK;
     if (inet_pton(AF_INET, remote_ip, &v4.sin_addr) == 1 && http_address_is_public((struct sockaddr *)&v4))
@@ -303,15 +334,6 @@ static void on_drain(void *arg)
         drain(p.out, p.client);
 }
 
-/* With the outbox locked; returns whether the caller must post once it has let go of the lock. */
-static bool outbox_add(struct outbox *o, struct msg *m)
-{
-    list_add_tail(&o->msgs, &m->link);
-    bool post = !o->posted && !o->closing;
-    o->posted |= post;
-    return post;
-}
-
 static void post_drain(struct http_client *client)
 {
     struct drain_post *p = mem_alloc(sizeof *p);
@@ -319,38 +341,55 @@ static void post_drain(struct http_client *client)
     loop_post_work(client->loop, on_drain, p);
 }
 
-static void send_msg(struct http_call *c, struct msg *m)
+/* With the outbox locked. A piece joins the one before it when the loop has not fetched that yet. */
+static void outbox_add(struct outbox *o, struct msg *m)
 {
-    struct outbox *o = c->client->out;
-    pthread_mutex_lock(&o->lock);
+    struct http_call *c = m->call;
+    list_del(&m->link);
+    if (m->kind == MSG_PIECE && c->open_piece && buf_add(&c->open_piece->bytes, m->bytes.p, m->bytes.len)) {
+        buf_release(&m->bytes);
+        mem_free(m);
+        return;
+    }
     c->open_piece = m->kind == MSG_PIECE ? m : NULL;
-    bool post = outbox_add(o, m);
-    pthread_mutex_unlock(&o->lock);
-    if (post)
-        post_drain(c->client);
+    list_add_tail(&o->msgs, &m->link);
 }
 
-static struct msg *msg_create(struct http_call *c, enum msg_kind kind)
+/* Hands what the worker has gathered to the loop. */
+static void flush(struct worker *w)
+{
+    struct outbox *o = w->client->out;
+    if (list_empty(&w->msgs))
+        return;
+    pthread_mutex_lock(&o->lock);
+    list_each_safe (n, &w->msgs)
+        outbox_add(o, list_entry(n, struct msg, link));
+    bool post = !o->posted && !o->closing;
+    o->posted |= post;
+    pthread_mutex_unlock(&o->lock);
+    if (post)
+        post_drain(w->client);
+}
+
+static struct msg *send_msg(struct http_call *c, enum msg_kind kind)
 {
     struct msg *m = mem_zero(sizeof *m);
     m->kind = kind;
     m->call = c;
     m->status = c->status;
+    list_add_tail(&c->worker->msgs, &m->link);
     return m;
 }
 
+/* Joins the last message when that is a piece of the same call. */
 static void send_piece(struct http_call *c, const char *p, size_t n)
 {
-    struct outbox *o = c->client->out;
+    struct list *msgs = &c->worker->msgs;
+    struct msg *last = list_empty(msgs) ? NULL : list_entry(msgs->prev, struct msg, link);
     atomic_fetch_add(&c->unread, n);
-    pthread_mutex_lock(&o->lock);
-    bool joined = c->open_piece && buf_add(&c->open_piece->bytes, p, n);
-    pthread_mutex_unlock(&o->lock);
-    if (joined)
-        return;
-    struct msg *m = msg_create(c, MSG_PIECE);
-    buf_add(&m->bytes, p, n);
-    send_msg(c, m);
+    if (!last || last->call != c || last->kind != MSG_PIECE)
+        last = send_msg(c, MSG_PIECE);
+    buf_add(&last->bytes, p, n);
 }
 
 /* ---- what curl calls, on the worker ---- */
@@ -371,9 +410,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     if (last && status >= 200 && c->status == 0) {
         c->status = (int)status;
         if (c->ops->head) {
-            struct msg *m = msg_create(c, MSG_HEAD);
+            struct msg *m = send_msg(c, MSG_HEAD);
             buf_add(&m->bytes, c->head.p, c->head.len);
-            send_msg(c, m);
         }
     }
     return n;
@@ -418,6 +456,11 @@ static void describe(struct http_call *c, CURLcode r, struct http_end *e)
         return;
     }
     e->may_retry = c->status == 0;
+    if (c->again) {
+        e->stale = true;
+        err_set(&e->err, ERR_UPSTREAM, "%s closed the connection %s", c->host, where);
+        return;
+    }
     switch (r) {
     case CURLE_OPERATION_TIMEDOUT: {
         double connected = 0;
@@ -460,14 +503,27 @@ static bool was_sent(const struct http_call *c)
     long head = 0;
     curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &head);
     curl_easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &body);
-    return c->status || (head > 0 && (size_t)body >= c->body.len);
+    return c->status || (c->asked >= 0 && head > c->asked && (size_t)body >= c->body.len);
+}
+
+/* Keeps the handle for another POST when its transfer went well, without what points into the call. */
+static void put_away(struct worker *w, struct http_call *c, bool well)
+{
+    if (!well || !c->post || w->nspare == SPARES) {
+        curl_easy_cleanup(c->easy);
+        return;
+    }
+    curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, "");
+    curl_easy_setopt(c->easy, CURLOPT_PRIVATE, NULL);
+    w->spare[w->nspare++] = c->easy;
 }
 
 /* Takes the call out of the worker; `cancelled` is for calls that did not end by themselves. */
 static void finish(struct http_call *c, CURLcode r, bool cancelled)
 {
-    struct msg *m = msg_create(c, MSG_END);
-    struct http_end *e = m->end = mem_zero(sizeof *e);
+    struct http_end *e = send_msg(c, MSG_END)->end = mem_zero(sizeof *e);
     curl_off_t first = 0, total = 0;
     curl_easy_getinfo(c->easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
     curl_easy_getinfo(c->easy, CURLINFO_TOTAL_TIME_T, &total);
@@ -480,21 +536,20 @@ static void finish(struct http_call *c, CURLcode r, bool cancelled)
     else if (r != CURLE_OK)
         describe(c, r, e);
     curl_multi_remove_handle(c->worker->multi, c->easy);
-    curl_easy_cleanup(c->easy);
+    put_away(c->worker, c, !cancelled && r == CURLE_OK);
     c->easy = NULL;
     c->ended = true;
     list_del(&c->link);
-    send_msg(c, m);
     call_unref(c);
 }
 
 /* ---- the worker ---- */
 
-static void set_options(struct http_call *c)
+/* What no call changes. */
+static CURL *new_handle(struct worker *w)
 {
-    CURL *e = c->easy;
-    bool tls = strncasecmp(c->url, "https:", 6) == 0;
-    curl_easy_setopt(e, CURLOPT_URL, c->url);
+    CURL *e = curl_easy_init();
+    assert(e);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_PROXY, "");
@@ -503,41 +558,49 @@ static void set_options(struct http_call *c)
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(e, CURLOPT_PIPEWAIT, tls ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_USERAGENT, "skald");
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, w);
+    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    return e;
+}
+
+/* Everything else, whatever a kept handle had of it. */
+static void set_options(struct http_call *c)
+{
+    CURL *e = c->easy;
+    bool tls = strncasecmp(c->url, "https:", 6) == 0;
+    curl_easy_setopt(e, CURLOPT_URL, c->url);
+    curl_easy_setopt(e, CURLOPT_PIPEWAIT, tls ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_ms);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)c->timeout_ms);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
-    curl_easy_setopt(e, CURLOPT_USERAGENT, "skald");
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->error);
     curl_easy_setopt(e, CURLOPT_PRIVATE, c);
-    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
-    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, c->worker);
-    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
-    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
-    if (!c->stream) /* a compressed stream would come in lumps */
-        curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
-    if (c->body.len || strcmp(c->method, "POST") == 0) {
+    curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, c->stream ? NULL : ""); /* a compressed stream would come in lumps */
+    if (c->body.len || c->post) {
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->body.len ? c->body.p : "");
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body.len);
     }
     if (strcmp(c->method, "HEAD") == 0)
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-    else if (strcmp(c->method, "POST") != 0)
+    else if (!c->post)
         curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->method);
 }
 
 static void begin(struct worker *w, struct http_call *c)
 {
-    c->easy = curl_easy_init();
-    assert(c->easy);
+    c->easy = c->post && w->nspare ? w->spare[--w->nspare] : new_handle(w);
+    c->asked = -1;
     set_options(c);
     list_add_tail(&w->calls, &c->link);
     CURLMcode r = curl_multi_add_handle(w->multi, c->easy);
@@ -590,25 +653,39 @@ static void reap(struct worker *w)
     }
 }
 
+/* What has come, and what has ended. */
+static void hand_over(struct worker *w)
+{
+    reap(w);
+    flush(w);
+}
+
 /* libcurl says which sockets it waits for and until when; only those that are ready are looked at, so a thousand calls
  * cost no more a step than ten (curl_multi_poll and _perform would walk all of them each time). */
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *of_socket)
 {
     struct worker *w = arg;
+    int before = watched(w, s), now = (before & OURS) | IN_EPOLL | WANTED;
     struct epoll_event ev = {.data.fd = s};
     if (what == CURL_POLL_REMOVE) {
-        if (watched(w, s) == WANTED)
-            set_watched(w, s, UNWANTED);
+        if (before & WANTED)
+            set_watched(w, s, before & ~WANTED);
         return 0;
     }
-    if (what & CURL_POLL_IN)
+    if (what & CURL_POLL_IN) {
         ev.events |= EPOLLIN;
-    if (what & CURL_POLL_OUT)
+        now |= FOR_IN;
+    }
+    if (what & CURL_POLL_OUT) {
         ev.events |= EPOLLOUT;
-    bool known = watched(w, s) != UNKNOWN;
+        now |= FOR_OUT;
+    }
+    set_watched(w, s, now);
+    if ((before & OURS) && (before | WANTED) == now)
+        return 0;
+    bool known = before & IN_EPOLL;
     if (epoll_ctl(w->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s, &ev) < 0 && errno == (known ? ENOENT : EEXIST))
         epoll_ctl(w->epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s, &ev);
-    set_watched(w, s, WANTED);
     return 0;
 }
 
@@ -636,7 +713,7 @@ static void act(struct worker *w, const struct epoll_event *ev)
         }
         return;
     }
-    if (watched(w, ev->data.fd) != WANTED) {
+    if (!(watched(w, ev->data.fd) & WANTED)) {
         unwatch(w, ev->data.fd);
         return;
     }
@@ -647,10 +724,41 @@ static void act(struct worker *w, const struct epoll_event *ev)
     if (ev->events & (EPOLLERR | EPOLLHUP))
         flags |= CURL_CSELECT_ERR;
     curl_multi_socket_action(w->multi, ev->data.fd, flags, &running);
+    hand_over(w);
+}
+
+static void run_timers(struct worker *w)
+{
+    int running;
+    if (w->due_ms >= 0 && clock_mono_ms() >= w->due_ms) {
+        w->due_ms = -1;
+        curl_multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
+    hand_over(w);
 }
 
 #define EVENTS      256
 #define LONGEST_NAP 60000
+
+/* How long the worker may sleep. Not at all when there are commands; else the next one wakes it. */
+static int nap(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool rest = list_empty(&w->inbox) && !w->stop;
+    atomic_store(&w->asleep, rest);
+    pthread_mutex_unlock(&w->lock);
+    if (!rest)
+        return 0;
+    int64_t ms = w->due_ms < 0 ? LONGEST_NAP : w->due_ms - clock_mono_ms();
+    return (int)(ms < 0 ? 0 : ms < LONGEST_NAP ? ms : LONGEST_NAP);
+}
+
+static void end_all(struct worker *w)
+{
+    list_each_safe (n, &w->calls)
+        finish(list_entry(n, struct http_call, link), CURLE_OK, true);
+    flush(w);
+}
 
 static void *work(void *arg)
 {
@@ -658,19 +766,13 @@ static void *work(void *arg)
     struct epoll_event ready[EVENTS];
     pthread_setname_np(pthread_self(), "skald-http");
     while (read_inbox(w)) {
-        int running;
-        int64_t nap = w->due_ms < 0 ? LONGEST_NAP : w->due_ms - clock_mono_ms();
-        int n = epoll_wait(w->epoll, ready, EVENTS, (int)(nap < 0 ? 0 : nap < LONGEST_NAP ? nap : LONGEST_NAP));
+        run_timers(w); /* a call that has just come is begun by one */
+        int n = epoll_wait(w->epoll, ready, EVENTS, nap(w));
+        atomic_store(&w->asleep, false);
         for (int i = 0; i < n; i++)
             act(w, &ready[i]);
-        if (w->due_ms >= 0 && clock_mono_ms() >= w->due_ms) {
-            w->due_ms = -1;
-            curl_multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-        }
-        reap(w);
     }
-    list_each_safe (n, &w->calls)
-        finish(list_entry(n, struct http_call, link), CURLE_OK, true);
+    end_all(w);
     return NULL;
 }
 
@@ -684,10 +786,10 @@ static void command(struct http_call *c, enum command_kind kind)
     cmd->call = c;
     atomic_fetch_add(&c->refs, 1);
     pthread_mutex_lock(&w->lock);
-    bool first = list_empty(&w->inbox);
     list_add_tail(&w->inbox, &cmd->link);
+    bool asleep = atomic_exchange(&w->asleep, false);
     pthread_mutex_unlock(&w->lock);
-    if (first)
+    if (asleep)
         wake(w);
 }
 
@@ -791,6 +893,7 @@ static int take_request(struct http_call *c, const struct http_request *q, struc
         if (*p < 'A' || *p > 'Z' || p - c->method > 20)
             return err_set(err, ERR_INVALID,
                            "the method of an HTTP request is a word in capitals, such as GET or POST");
+    c->post = strcmp(c->method, "POST") == 0;
     c->connect_ms = q->connect_ms > 0 ? q->connect_ms : CONNECT_MS;
     c->timeout_ms = q->timeout_ms > 0 ? q->timeout_ms : TIMEOUT_MS;
     c->max_reply = q->max_reply ? q->max_reply : REPLY_MAX;
@@ -886,6 +989,8 @@ static bool open_worker(struct worker *w)
 /* libcurl closes its connections first, and speaks to epoll while it does. */
 static void close_worker(struct worker *w)
 {
+    while (w->nspare)
+        curl_easy_cleanup(w->spare[--w->nspare]);
     curl_multi_cleanup(w->multi);
     if (w->epoll >= 0)
         close(w->epoll);
@@ -911,6 +1016,7 @@ int http_client_create(struct http_client **out, struct loop *l, int threads, st
         pthread_mutex_init(&w->lock, NULL);
         list_init(&w->inbox);
         list_init(&w->calls);
+        list_init(&w->msgs);
         int r = open_worker(w) ? pthread_create(&w->thread, NULL, work, w) : ENOMEM;
         if (r != 0) {
             close_worker(w);
@@ -944,8 +1050,7 @@ void http_client_destroy(struct http_client *c)
         for (int i = 0; i < c->nworkers; i++) {
             struct worker *w = &c->workers[i];
             read_inbox(w);
-            list_each_safe (n, &w->calls)
-                finish(list_entry(n, struct http_call, link), CURLE_OK, true);
+            end_all(w);
         }
     }
     for (int i = 0; i < c->nworkers; i++) {

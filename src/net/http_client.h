@@ -5,6 +5,9 @@
  * times, end exactly once, in this order. A transfer that fails, is cancelled or outlives its client ends with an
  * error; nothing else is said after http_cancel than that end.
  *
+ * A request is sent at most once, also when the kept connection it went over turns out to be dead: sending it again is
+ * for whoever knows what may be repeated (http_end's may_retry, stale).
+ *
  * Connections are kept and used again, TLS is verified (1.2 or newer), HTTP/2 is used where it is offered, redirects
  * are reported and not followed, the proxy variables of the environment are ignored (behind a proxy the address check
  * would see the proxy). URLs with user and password, headers and bodies are never logged.
@@ -48,6 +51,7 @@ struct http_end {
     bool timed_out;
     bool sent;        /* all of the request went out; whether it arrived is another matter */
     bool may_retry;   /* nothing of a reply came and the failure may pass: not connected, reset, timed out */
+    bool stale;       /* a kept connection ended before a byte came: it may just have grown old, or the request was read */
     int64_t us_first; /* from the start to the first byte of the reply; -1 when none came */
     int64_t us_total;
 };

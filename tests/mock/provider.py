@@ -8,6 +8,7 @@ What it does is told by the model's name, "mock" or a list "key=value,key,..." s
     words=N       answer "word0 word1 ..." instead of echoing the last message
     delay=MS      wait before the reply's head          drip=MS     wait between pieces
     cut=N         close in the middle, after N pieces   reset=N     the same with a TCP reset
+    vanish        read the request and close without a byte
     never         never answer                          status=N    answer with this HTTP status and an error body
     garbage       200, and a body that is no JSON       error200    200, and a body that is an error
     streamerror=N an error object after N pieces        broken=N    half a JSON object after N pieces
@@ -231,6 +232,8 @@ async def model_call(r, path, body, headers):
         await asyncio.sleep(int(how["delay"]) / 1000)
     if how.get("hold") == "":
         await released.wait()
+    if "vanish" in how:
+        r.hang_up(False)
     if "never" in how:
         await asyncio.sleep(3600)
     failures[model] = failures.get(model, 0) + 1

@@ -226,6 +226,67 @@ static void failures_have_sentences(void **state)
     forget(&s);
 }
 
+/* How often the mock was asked by that model. */
+static int asked_by(const char *model)
+{
+    struct seen s;
+    struct err err;
+    int n = 0;
+    run(&s, (struct http_request){.url = url("/control/requests")});
+    cJSON *all = json_parse(buf_slice(&s.body), 1 << 24, "requests", &err);
+    const cJSON *one;
+    assert_non_null(all);
+    cJSON_ArrayForEach(one, all) n += strstr(json_str(one, "body", ""), model) != NULL;
+    cJSON_Delete(all);
+    forget(&s);
+    return n;
+}
+
+/* libcurl would send it again by itself; the vendor would work twice for one call. */
+static void a_request_on_a_dead_connection_is_not_sent_again(void **state)
+{
+    struct seen s;
+    run(&s, (struct http_request){.url = url("/kept")}); /* leaves an open connection */
+    forget(&s);
+    for (int i = 0; i < 2; i++) {
+        int before = asked_by("vanish");
+        run(&s, chat("vanish", i == 1));
+        assert_int_equal(s.end.err.code, ERR_UPSTREAM);
+        assert_string_equal(s.end.err.msg, "127.0.0.1 closed the connection before it answered");
+        assert_true(s.end.may_retry && s.end.stale);
+        assert_int_equal(s.end.status, 0);
+        forget(&s);
+        assert_int_equal(asked_by("vanish"), before + 1);
+    }
+    run(&s, chat("words=3", false));
+    assert_int_equal(s.end.err.code, 0);
+    assert_false(s.end.stale);
+    forget(&s);
+}
+
+/* A handle that served one kind of request serves another. */
+static void kinds_of_requests_in_turn(void **state)
+{
+    static const char *const methods[] = {"POST", "GET", "POST", "PUT", "DELETE", "POST"};
+    struct seen s;
+    struct err err;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        run(&s, (struct http_request){.method = methods[i],
+                                      .url = url("/echo"),
+                                      .headers = i == 0 ? (const char *const[]){"X-One: 1", NULL} : NULL,
+                                      .body = i == 0 ? SLICE("first") : SLICE(""),
+                                      .stream = i % 2 == 1});
+        cJSON *v = json_parse(buf_slice(&s.body), 1 << 20, "echo", &err);
+        cJSON *h = cJSON_GetObjectItem(v, "headers");
+        assert_string_equal(json_str(v, "method", ""), methods[i]);
+        assert_string_equal(json_str(v, "body", ""), i == 0 ? "first" : "");
+        assert_string_equal(json_str(h, "x-one", ""), i == 0 ? "1" : "");
+        assert_true((i % 2 == 1) == (cJSON_GetObjectItem(h, "accept-encoding") == NULL));
+        cJSON_Delete(v);
+        forget(&s);
+    }
+}
+
 static void private_addresses_are_refused(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1",       "localhost", "[::1]",      "[::ffff:127.0.0.1]",
@@ -468,6 +529,8 @@ int main(void)
         cmocka_unit_test(a_stream_comes_in_pieces),
         cmocka_unit_test(a_reply_over_its_limit_is_cut_off),
         cmocka_unit_test(failures_have_sentences),
+        cmocka_unit_test(a_request_on_a_dead_connection_is_not_sent_again),
+        cmocka_unit_test(kinds_of_requests_in_turn),
         cmocka_unit_test(private_addresses_are_refused),
         cmocka_unit_test(an_open_connection_is_no_way_around_the_policy),
         cmocka_unit_test(the_address_policy),
