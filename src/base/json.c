@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/json_scan.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -10,10 +11,30 @@ void json_boot(void)
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_try, .free_fn = mem_free});
 }
 
+#define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Are there more brackets that open, in strings or not, than may be nested? Eight bytes a step; '[' and '{' differ in
+ * one bit. */
+static bool many_open(struct slice t)
+{
+    size_t n = 0, i = 0;
+    for (uint64_t v; t.len - i >= sizeof v && n <= JSON_DEPTH; i += sizeof v) {
+        memcpy(&v, t.p + i, sizeof v);
+        v = (v | EVERY(0x20)) ^ EVERY('{');
+        uint64_t zero = ~(((v & EVERY(0x7f)) + EVERY(0x7f)) | v | EVERY(0x7f)); /* the high bit of every byte that is */
+        n += ((zero >> 7) * EVERY(1)) >> 56;
+    }
+    for (; i < t.len; i++)
+        n += t.p[i] == '[' || t.p[i] == '{';
+    return n > JSON_DEPTH;
+}
+
 /* Depth is checked on the text, before cJSON recurses over it. */
 static bool too_deep(struct slice t)
 {
     int depth = 0;
+    if (!many_open(t))
+        return false;
     for (size_t i = 0; i < t.len; i++) {
         char c = t.p[i];
         if (c == '"') {
@@ -86,20 +107,12 @@ void json_print(struct buf *to, const cJSON *v)
     cJSON_free(s);
 }
 
-/* Where the bytes end that stand in a JSON string as they are, and are one each. */
-static size_t plain_end(struct slice text, size_t i)
-{
-    while (i < text.len && (unsigned char)(text.p[i] - 0x20) < 0x60 && text.p[i] != '"' && text.p[i] != '\\')
-        i++;
-    return i;
-}
-
 void json_quote(struct buf *to, struct slice text)
 {
     buf_add_char(to, '"');
     for (size_t i = 0; i < text.len;) {
         size_t from = i;
-        i = plain_end(text, i);
+        i += json_plain(text.p + i, text.len - i, true);
         if (i > from) {
             buf_add(to, text.p + from, i - from);
             continue;

@@ -49,13 +49,8 @@ bool utf8_valid(struct slice s)
     return true;
 }
 
-uint32_t utf8_next(struct slice s, size_t *at)
+uint32_t utf8_next_wide(struct slice s, size_t *at)
 {
-    unsigned char first = (unsigned char)s.p[*at];
-    if (first < 0x80) {
-        ++*at;
-        return first;
-    }
     uint32_t cp;
     size_t n = sequence((const unsigned char *)s.p + *at, s.len - *at, &cp);
     *at += n ? n : 1;

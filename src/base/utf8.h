@@ -9,8 +9,12 @@
 #include "base/slice.h"
 
 bool utf8_valid(struct slice s);
+uint32_t utf8_next_wide(struct slice s, size_t *at); /* utf8_next for what is not ASCII */
 /* The code point at *at, which moves past it. A broken byte gives U+FFFD and moves by one. Needs *at < s.len. */
-uint32_t utf8_next(struct slice s, size_t *at);
+static inline uint32_t utf8_next(struct slice s, size_t *at)
+{
+    return (unsigned char)s.p[*at] < 0x80 ? (unsigned char)s.p[(*at)++] : utf8_next_wide(s, at);
+}
 /* Writes cp as 1 to 4 bytes; returns how many. */
 size_t utf8_put(char to[4], uint32_t cp);
 /* The longest prefix of at most max bytes that does not cut a character. */

@@ -11,8 +11,10 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/json_scan.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "llm/openai_chunk.h"
 #include "llm/openai_quirks.h"
 #include "llm/think_tags.h"
 #include "net/sse.h"
@@ -486,6 +488,23 @@ static int read_chunk(struct llm_stream *s, const cJSON *root)
     return 0;
 }
 
+/* What read_chunk does, for chunks that need no tree; 1: this is none of them. */
+static int read_quick(struct llm_stream *s, struct slice json)
+{
+    struct openai_chunk c;
+    if (!openai_chunk_read(json, &c))
+        return 1;
+    if (c.model.len && !slice_eq(c.model, buf_slice(&s->a->model_id))) {
+        buf_clear(&s->a->model_id);
+        buf_add(&s->a->model_id, c.model.p, c.model.len);
+    }
+    buf_clear(&s->piece);
+    if (!json_unescape(&s->piece, c.reasoning) || !give(s, true, buf_slice(&s->piece)))
+        return too_long(s->err);
+    buf_clear(&s->piece);
+    return json_unescape(&s->piece, c.content) && give_content(s) ? 0 : too_long(s->err);
+}
+
 static int on_event(void *arg, const struct sse_event *e)
 {
     struct llm_stream *s = arg;
@@ -498,6 +517,9 @@ static int on_event(void *arg, const struct sse_event *e)
         s->done = true;
         return 0;
     }
+    int quick = read_quick(s, d);
+    if (quick <= 0)
+        return quick;
     cJSON *root = parse(d, EVENT_MAX, s->err);
     int r = root ? read_chunk(s, root) : ERR_UPSTREAM;
     cJSON_Delete(root);

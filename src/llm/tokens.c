@@ -3,20 +3,17 @@
 
 #include "base/utf8.h"
 
-enum shape { SPACE, LINE, LETTER, DIGIT, FOREIGN, CJK, MARK };
+enum shape { MARK, SPACE, LINE, LETTER, DIGIT, FOREIGN, CJK };
+
+static const uint8_t ascii[128] = {
+    [' '] = SPACE,          ['\t'] = SPACE,         ['\r'] = SPACE,        ['\n'] = LINE,
+    ['a' ... 'z'] = LETTER, ['A' ... 'Z'] = LETTER, ['0' ... '9'] = DIGIT,
+};
 
 static enum shape shape_of(uint32_t c)
 {
-    if (c == ' ' || c == '\t' || c == '\r')
-        return SPACE;
-    if (c == '\n')
-        return LINE;
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-        return LETTER;
-    if (c >= '0' && c <= '9')
-        return DIGIT;
     if (c < 0x80)
-        return MARK;
+        return ascii[c];
     if (utf8_is_cjk(c) || (c >= 0x3000 && c <= 0x303f) || (c >= 0xff00 && c <= 0xffef) || c >= 0x1f000)
         return CJK;
     return FOREIGN;

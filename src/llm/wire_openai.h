@@ -33,7 +33,7 @@ struct wire_openai_stream {
     bool include_usage, started;
     wire_emit_fn *emit;
     void *arg;
-    struct buf room;
+    struct buf room, opening; /* opening: how every chunk begins */
 };
 void wire_openai_stream_init(struct wire_openai_stream *s, const struct wire_head *h, bool include_usage,
                              wire_emit_fn *emit, void *arg);

@@ -8,7 +8,9 @@
 
 static void member_text(struct buf *to, const char *name, struct slice v)
 {
-    buf_addf(to, "\"%s\":", name);
+    buf_add_char(to, '"');
+    buf_add_str(to, name);
+    buf_add(to, "\":", 2);
     json_quote(to, v);
 }
 
@@ -91,13 +93,17 @@ void wire_openai_stream_init(struct wire_openai_stream *s, const struct wire_hea
 void wire_openai_stream_release(struct wire_openai_stream *s)
 {
     buf_release(&s->room);
+    buf_release(&s->opening);
 }
 
 static struct buf *chunk_begin(struct wire_openai_stream *s)
 {
+    if (s->opening.len == 0) {
+        write_head(&s->head, "chat.completion.chunk", &s->opening);
+        buf_add_str(&s->opening, ",\"choices\":[{\"index\":0,\"delta\":{");
+    }
     buf_clear(&s->room);
-    write_head(&s->head, "chat.completion.chunk", &s->room);
-    buf_add_str(&s->room, ",\"choices\":[{\"index\":0,\"delta\":{");
+    buf_add(&s->room, s->opening.p, s->opening.len);
     return &s->room;
 }
 

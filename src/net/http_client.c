@@ -36,10 +36,10 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "net/http_url.h"
 
 #define UNREAD_MAX (1u << 20)
 #define HEAD_MAX   (64u << 10)
-#define HOST_MAX   128
 #define CONNECT_MS 10000
 #define TIMEOUT_MS 600000
 #define IDLE_MAX   2048 /* connections a worker keeps open for later calls: a wave of a thousand finds the last one's */
@@ -92,6 +92,7 @@ struct http_client {
     int nworkers, next;
     int calls;
     uint64_t started;
+    struct http_urls urls;
 };
 
 struct http_call {
@@ -108,7 +109,7 @@ struct http_call {
 
     /* the request, written once before the worker sees it */
     char *url, *method;
-    char host[HOST_MAX];
+    char host[HTTP_HOST_MAX];
     struct buf body;
     struct curl_slist *headers;
     int connect_ms, timeout_ms;
@@ -148,64 +149,7 @@ static void call_unref(struct http_call *c)
     mem_free(c);
 }
 
-/* ---- addresses ---- */
-
-static bool v4_is_public(uint32_t a)
-{
-    static const struct {
-        uint32_t net;
-        int bits;
-    } special[] = {
-        {0x00000000, 8},  /* this network */
-        {0x0a000000, 8},  /* private */
-        {0x64400000, 10}, /* carrier-grade NAT; some clouds keep their metadata here */
-        {0x7f000000, 8},  /* loopback */
-        {0xa9fe0000, 16}, /* link-local, cloud metadata */
-        {0xac100000, 12}, /* private */
-        {0xc0000000, 24}, /* protocol assignments */
-        {0xc0000200, 24}, /* documentation */
-        {0xc0586300, 24}, /* 6to4 relays */
-        {0xc0a80000, 16}, /* private */
-        {0xc6120000, 15}, /* benchmarks */
-        {0xc6336400, 24}, /* documentation */
-        {0xcb007100, 24}, /* documentation */
-        {0xe0000000, 3},  /* multicast, reserved, broadcast */
-    };
-    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
-        if ((a ^ special[i].net) >> (32 - special[i].bits) == 0)
-            return false;
-    return true;
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-/* Only 2000::/3 is handed out; inside it the forms that carry an IPv4 address are judged by that address. */
-static bool v6_is_public(const uint8_t *a)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}, nat64[12] = {0x00, 0x64, 0xff, 0x9b};
-    if (memcmp(a, mapped, 12) == 0 || memcmp(a, nat64, 12) == 0)
-        return v4_is_public(be32(a + 12));
-    if (a[0] >> 5 != 1)
-        return false;
-    if (a[0] == 0x20 && a[1] == 0x02) /* 6to4 */
-        return v4_is_public(be32(a + 2));
-    uint32_t first = be32(a);
-    if (first >> 9 == 0x20010000u >> 9) /* protocol assignments, Teredo among them */
-        return false;
-    return first != 0x20010db8u && first >> 12 != 0x3fff0000u >> 12; /* documentation */
-}
-
-bool http_address_is_public(const struct sockaddr *sa)
-{
-    if (sa->sa_family == AF_INET)
-        return v4_is_public(ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr));
-    if (sa->sa_family == AF_INET6)
-        return v6_is_public(((const struct sockaddr_in6 *)sa)->sin6_addr.s6_addr);
-    return false;
-}
+/* ---- sockets ---- */
 
 /* What is known of a descriptor. libcurl may take a socket out of its set only after it has closed it, when the number
  * can already be another thread's. So a late word about a socket touches no descriptor: it is not WANTED from then on,
@@ -844,41 +788,11 @@ static void deliver(struct http_client *client, struct msg *m)
     mem_free(m);
 }
 
-static bool text_is_clean(const char *s, size_t max)
-{
-    size_t n = 0;
-    for (; s[n]; n++)
-        if (n == max || (unsigned char)s[n] < 0x20 || s[n] == 0x7f)
-            return false;
-    return n > 0;
-}
-
-static int take_url(struct http_call *c, const char *url, struct err *err)
-{
-    char *scheme = NULL, *host = NULL;
-    CURLU *u = curl_url();
-    int r = 0;
-    bool clean = text_is_clean(url, 8000) &&
-                 curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-                 curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK;
-    if (clean && strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
-        r = err_set(err, ERR_INVALID, "only http and https URLs can be called, not %.20s", scheme);
-    else if (!clean || curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-        r = err_set(err, ERR_INVALID, "the URL is not one that can be called; it should look like https://host/path");
-    else
-        snprintf(c->host, sizeof c->host, "%s", host);
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(u);
-    c->url = mem_strdup(url);
-    return r;
-}
-
 static int take_headers(struct http_call *c, const char *const *headers, struct err *err)
 {
     for (; headers && *headers; headers++) {
         const char *colon = strchr(*headers, ':');
-        if (!text_is_clean(*headers, 16000) || !colon || colon == *headers)
+        if (!http_text_is_clean(*headers, 16000) || !colon || colon == *headers)
             return err_set(err, ERR_INVALID, "a header of the request is not of the form Name: value, or is too long");
         c->headers = curl_slist_append(c->headers, *headers);
     }
@@ -901,7 +815,8 @@ static int take_request(struct http_call *c, const struct http_request *q, struc
     c->stream = q->stream;
     buf_add(&c->body, q->body.p, q->body.len);
     buf_init(&c->head, HEAD_MAX);
-    int r = take_url(c, q->url ? q->url : "", err);
+    c->url = mem_strdup(q->url ? q->url : "");
+    int r = http_url_check(&c->client->urls, c->url, c->host, err);
     return r ? r : take_headers(c, q->headers, err);
 }
 
@@ -933,26 +848,6 @@ void http_cancel(struct http_call *c)
 {
     if (!atomic_exchange(&c->cancelled, true))
         command(c, CMD_CANCEL);
-}
-
-struct slice http_header(struct slice head, const char *name)
-{
-    struct slice found = {"", 0};
-    size_t nlen = strlen(name);
-    for (size_t at = 0; at < head.len;) {
-        const char *line = head.p + at, *lf = memchr(line, '\n', head.len - at);
-        size_t n = lf ? (size_t)(lf - line) : head.len - at;
-        at += n + 1;
-        if (n <= nlen || line[nlen] != ':' || strncasecmp(line, name, nlen) != 0)
-            continue;
-        const char *p = line + nlen + 1, *end = line + n;
-        while (p < end && (*p == ' ' || *p == '\t'))
-            p++;
-        while (end > p && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
-            end--;
-        found = slice_of(p, (size_t)(end - p));
-    }
-    return found;
 }
 
 void http_client_load(const struct http_client *c, struct http_client_load *to)
@@ -1060,6 +955,7 @@ void http_client_destroy(struct http_client *c)
         c->out->orphan = true; /* the drain on its way frees it */
     else
         outbox_free(c->out);
+    http_urls_release(&c->urls);
     mem_free(c->workers);
     mem_free(c);
 }

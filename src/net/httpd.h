@@ -74,7 +74,8 @@ void httpd_add_header(struct httpd_req *r, const char *name, const char *value);
 void httpd_reply(struct httpd_req *r, int status, const char *type, struct slice body);     /* copied */
 void httpd_reply_take(struct httpd_req *r, int status, const char *type, struct buf *body); /* taken; empty after it */
 
-void httpd_stream_begin(struct httpd_req *r, int status, const char *type); /* the headers are final now */
+/* The headers are final now. type: a literal. */
+void httpd_stream_begin(struct httpd_req *r, int status, const char *type);
 void httpd_stream_add(struct httpd_req *r, struct slice bytes);             /* copied; nothing once it is gone */
 size_t httpd_stream_waiting(const struct httpd_req *r);                     /* added and not yet taken */
 /* Called each time the last of what waited has been taken; it may add, end or cut. */

@@ -52,6 +52,7 @@ struct httpd_req {
     int64_t started_us;
     struct MHD_Response *answer;
     unsigned status;
+    const char *stream_type; /* its answer is made when the library asks for it */
     struct buf out; /* of a stream: the bytes from `taken` on wait */
     size_t taken;
     bool handled;  /* the handler has been called */

@@ -19,8 +19,8 @@
 #include "base/mem.h"
 #include "base/num.h"
 
-#define PULL      (16u << 10) /* the most that the library asks for at once */
-#define KEEP_ROOM (4u << 10)  /* of a stream whose bytes are all taken */
+#define PULL      (4u << 10) /* room that the library keeps for a stream; chunks it builds in the connection's own */
+#define KEEP_ROOM (4u << 10) /* of a stream whose bytes are all taken */
 
 struct httpd_stats httpd_stats;
 
@@ -264,8 +264,25 @@ void httpd_stream_begin(struct httpd_req *r, int status, const char *type)
     httpd_stats.streams++;
     if (!r->conn)
         return;
-    set_answer(r, status, type, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PULL, on_pull, r, NULL));
+    r->status = (unsigned)status;
+    r->stream_type = type;
     httpd_wake(r);
+}
+
+/* A stream that has come to its end before a byte of it was sent is an answer like others: one write. */
+static void answer_stream(struct httpd_req *r)
+{
+    size_t n;
+    bool whole = r->finished && !r->held && !r->cut && r->out.len > 0;
+    if (!whole) {
+        set_answer(r, (int)r->status, r->stream_type,
+                   MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PULL, on_pull, r, NULL));
+        return;
+    }
+    char *p = buf_take(&r->out, &n);
+    set_answer(r, (int)r->status, r->stream_type, MHD_create_response_from_buffer_with_free_callback(n, p, mem_free));
+    if (!r->answer)
+        mem_free(p);
 }
 
 void httpd_stream_add(struct httpd_req *r, struct slice bytes)
@@ -302,6 +319,8 @@ void httpd_stream_cut(struct httpd_req *r)
 
 static enum MHD_Result send_answer(struct httpd_req *r)
 {
+    if (r->stream && !r->answer)
+        answer_stream(r);
     return r->answer ? MHD_queue_response(r->conn, r->status, r->answer) : MHD_NO; /* MHD_NO closes the connection */
 }
 
@@ -355,7 +374,7 @@ static enum MHD_Result on_complete(struct httpd_req *r)
         httpd_peer_complete(r->peer);
         r->server->handler(r->server->arg, r);
     }
-    if ((r->answer || r->finished) && (r->stream || !r->held))
+    if (r->stream || ((r->answer || r->finished) && !r->held))
         return send_answer(r);
     if (r->peer->hung_up)
         return MHD_NO;

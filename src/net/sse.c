@@ -86,12 +86,13 @@ static int take_line(struct sse *s, struct slice line, sse_event_fn *on_event, v
     return set_field(s, name, value) ? 0 : too_big(s, err);
 }
 
+/* CR is rare, so it is looked for only in what LF leaves. */
 static size_t line_length(struct slice b, size_t from)
 {
-    size_t i = from;
-    while (i < b.len && b.p[i] != '\n' && b.p[i] != '\r')
-        i++;
-    return i - from;
+    const char *p = b.p + from, *lf = memchr(p, '\n', b.len - from);
+    size_t n = lf ? (size_t)(lf - p) : b.len - from;
+    const char *cr = memchr(p, '\r', n);
+    return cr ? (size_t)(cr - p) : n;
 }
 
 int sse_feed(struct sse *s, struct slice b, sse_event_fn *on_event, void *arg, struct err *err)
