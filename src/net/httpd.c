@@ -7,10 +7,11 @@
  *
  * Built for 10,000 open streams that each say something now and then, and some thousand whole answers a second.
  *
- * What would surprise: the library does not look at sleeping connections at all, so it does not see that a peer hung
- * up. An epoll set of our own does (the vigil): a connection enters it when it first sleeps, for nothing but its end,
- * and stays to its own; that costs one system call a connection and none a request. And the library refuses to stop
- * while connections sleep: httpd_close wakes them first. */
+ * What would surprise: a stream's pieces mostly go past the library (httpd_push.c). The library does not look at
+ * sleeping connections at all, so it does not see that a peer hung up. An epoll set of our own does (the vigil): a
+ * connection enters it when it first sleeps, for nothing but its end, and stays to its own; that costs one system call
+ * a connection and none a request. And the library refuses to stop while connections sleep: httpd_close wakes them
+ * first. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -111,6 +112,10 @@ static void on_vigil(void *arg)
     int n = epoll_wait(h->vigil, events, EVENTS, 0);
     for (int i = 0; i < n; i++) {
         struct httpd_peer *p = events[i].data.ptr;
+        if (!(events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
+            httpd_push_rest(p);
+            continue;
+        }
         p->hung_up = true;
         if (p->req)
             httpd_wake(p->req);
@@ -224,6 +229,7 @@ static void free_server(struct httpd *h)
     watch_close(h->vigil_watch);
     timer_close(h->timer);
     timer_close(h->sweep);
+    timer_close(h->push);
     if (h->daemon)
         MHD_stop_daemon(h->daemon);
     if (h->vigil >= 0)
@@ -237,10 +243,13 @@ static struct httpd *create_server(struct loop *l, const struct httpd_config *co
     h->body_max = config->body_max;
     h->too_large = config->too_large;
     h->idle_ms = (int64_t)config->idle_s * 1000;
+    h->tls = config->tls_cert != NULL;
     list_init(&h->asleep);
+    list_init(&h->ready);
     list_init(&h->unheard);
     h->timer = timer_create_on(l, on_ready, h);
     h->sweep = timer_create_on(l, on_sweep, h);
+    h->push = timer_create_on(l, httpd_push_all, h);
     h->vigil = epoll_create1(EPOLL_CLOEXEC);
     h->vigil_watch = h->vigil >= 0 ? watch_create(l, h->vigil, on_vigil, h) : NULL;
     return h;

@@ -58,7 +58,7 @@ int httpd_open(struct httpd **out, struct loop *l, const struct httpd_config *co
                void (*handler)(void *arg, struct httpd_req *r), void *arg, struct err *err);
 int httpd_port(const struct httpd *h);
 size_t httpd_unread(const struct httpd *h); /* answers that are made and not with their clients */
-void httpd_close(struct httpd *h); /* NULL allowed; not from inside a handler */
+void httpd_close(struct httpd *h);          /* NULL allowed; not from inside a handler */
 
 /* What was asked. Strings live as long as the request. The path is percent-decoded and has no query. */
 const char *httpd_method(const struct httpd_req *r);
@@ -76,8 +76,8 @@ void httpd_reply_take(struct httpd_req *r, int status, const char *type, struct 
 
 /* The headers are final now. type: a literal. */
 void httpd_stream_begin(struct httpd_req *r, int status, const char *type);
-void httpd_stream_add(struct httpd_req *r, struct slice bytes);             /* copied; nothing once it is gone */
-size_t httpd_stream_waiting(const struct httpd_req *r);                     /* added and not yet taken */
+void httpd_stream_add(struct httpd_req *r, struct slice bytes); /* copied; nothing once it is gone */
+size_t httpd_stream_waiting(const struct httpd_req *r);         /* added and not yet taken */
 /* Called each time the last of what waited has been taken; it may add, end or cut. */
 void httpd_stream_on_drained(struct httpd_req *r, void (*drained)(void *arg), void *arg);
 void httpd_stream_end(struct httpd_req *r); /* what waits is still sent */

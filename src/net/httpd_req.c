@@ -4,11 +4,11 @@
  *                            ├─► asleep ─► (reply or stream_begin wakes)
  *                            └─► stream: on_pull ◄─► asleep while nothing waits ─► end
  *
- * The library pulls a stream's bytes when the socket takes some; when there are none, the connection sleeps until some
- * are added. So a stream that says nothing costs no turn of the loop, and one whose reader is slow is simply not
- * pulled.
+ * The library pulls a stream's bytes when the socket takes some; when there are none, the connection sleeps, and what
+ * comes then is pushed (httpd_push.c) until the socket takes no more. So a stream that says nothing costs no turn of
+ * the loop, and one whose reader is slow is simply not pulled.
  *
- * A held answer is there, and the connection sleeps; of a stream, what was added before is pulled.
+ * A held answer is there, and the connection sleeps; of a stream, what was added before leaves.
  */
 #include "net/httpd_own.h"
 
@@ -32,6 +32,7 @@ static struct httpd_req *req_create(struct httpd_peer *p, const char *method, co
     r->conn = p->conn;
     r->started_us = clock_mono_us();
     list_init(&r->link);
+    list_init(&r->ready);
     r->method = mem_strdup(method);
     r->path = mem_strdup(url);
     buf_init(&r->body, p->server->body_max);
@@ -49,6 +50,7 @@ static void req_destroy(struct httpd_req *r)
     buf_release(&r->body);
     buf_release(&r->headers);
     buf_release(&r->out);
+    buf_release(&r->rest);
     mem_free(r);
 }
 
@@ -151,7 +153,8 @@ static void leave(struct httpd_req *r)
     }
     r->leaving = true;
     r->server->unread++;
-    httpd_wake(r);
+    if (r->rest.len == 0 || r->cut) /* else it is woken behind the rest */
+        httpd_wake(r);
 }
 
 /* The handler has had its last word. Inside the handler, on_complete sends the answer. */
@@ -190,7 +193,7 @@ void httpd_reply_take(struct httpd_req *r, int status, const char *type, struct 
 void httpd_hold(struct httpd_req *r)
 {
     r->held = true;
-    r->free = httpd_stream_waiting(r);
+    r->free = r->out.len - r->taken;
     r->headers_before = r->headers.len;
 }
 
@@ -209,27 +212,41 @@ void httpd_take_back(struct httpd_req *r)
     r->headers.len = r->headers_before;
 }
 
+/* More of a stream may leave. */
+static void go_on(struct httpd_req *r)
+{
+    if (httpd_push_may(r))
+        httpd_push_soon(r);
+    else
+        httpd_wake(r);
+}
+
 void httpd_let_go(struct httpd_req *r)
 {
     r->held = false;
     if (r->finished)
         leave(r);
     else if (r->conn)
-        httpd_wake(r);
+        go_on(r);
 }
 
 /* ---- streams ---- */
 
 size_t httpd_stream_waiting(const struct httpd_req *r)
 {
-    return r->out.len - r->taken;
+    return r->out.len - r->taken + r->rest.len;
 }
 
-static void take(struct httpd_req *r, char *to, size_t n)
+size_t httpd_may_leave(const struct httpd_req *r)
 {
-    memcpy(to, r->out.p + r->taken, n);
+    return r->held ? r->free : r->out.len - r->taken;
+}
+
+void httpd_took(struct httpd_req *r, size_t n)
+{
     r->taken += n;
-    if (r->taken < r->out.len)
+    r->free -= r->held ? n : 0;
+    if (httpd_stream_waiting(r) > 0)
         return;
     r->taken = 0;
     if (r->out.cap > KEEP_ROOM)
@@ -243,13 +260,14 @@ static void take(struct httpd_req *r, char *to, size_t n)
 static ssize_t on_pull(void *arg, uint64_t pos, char *to, size_t max)
 {
     struct httpd_req *r = arg;
-    size_t n = r->held ? r->free : httpd_stream_waiting(r);
-    if (r->cut || r->peer->hung_up)
+    size_t n = httpd_may_leave(r);
+    r->pulled = true;
+    if (r->cut || r->peer->hung_up || r->rest.len)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (n > 0) {
         n = n < max ? n : max;
-        r->free -= r->held ? n : 0;
-        take(r, to, n);
+        memcpy(to, r->out.p + r->taken, n);
+        httpd_took(r, n);
         return (ssize_t)n;
     }
     if (r->finished && !r->held)
@@ -294,7 +312,7 @@ void httpd_stream_add(struct httpd_req *r, struct slice bytes)
         r->taken = 0;
     }
     buf_add(&r->out, bytes.p, bytes.len);
-    httpd_wake(r);
+    go_on(r);
 }
 
 void httpd_stream_on_drained(struct httpd_req *r, void (*drained)(void *arg), void *arg)
@@ -391,6 +409,7 @@ enum MHD_Result httpd_on_request(void *arg, struct MHD_Connection *conn, const c
         if (!info || !info->socket_context)
             return MHD_NO;
         *state = r = req_create(info->socket_context, method, url);
+        r->chunked = !r->server->tls && strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
         return on_head(r);
     }
     return *n > 0 ? on_piece(r, data, n) : on_complete(r);
@@ -408,6 +427,7 @@ void httpd_on_finished(void *arg, struct MHD_Connection *conn, void **state, enu
     r->peer = NULL;
     list_del(&r->link);
     r->server->unread -= r->leaving;
+    list_del(&r->ready);
     if (r->handled && code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
         httpd_stats.vanished++;
     if (!r->handled || (r->finished && !r->held)) {
@@ -415,6 +435,7 @@ void httpd_on_finished(void *arg, struct MHD_Connection *conn, void **state, enu
         return;
     }
     buf_release(&r->out);
+    buf_release(&r->rest);
     r->taken = r->free = 0;
     void (*gone)(void *) = r->gone;
     r->gone = NULL;

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -58,8 +59,8 @@ static void open_stream(struct httpd_req *r)
     streams[nstreams++] = r;
 }
 
-/* /echo tells all it saw; /slow waits in sleeping[]; /held has its answer, held, and is there too; /stream opens streams[]; /big is a megabyte; anything else is 404
- */
+/* /echo tells all it saw; /slow waits in sleeping[]; /held has its answer, held, and is there too; /stream opens
+ * streams[], /once one that is over; /big is a megabyte; anything else is 404 */
 static void handler(void *arg, struct httpd_req *r)
 {
     struct buf out = {0};
@@ -79,6 +80,13 @@ static void handler(void *arg, struct httpd_req *r)
     }
     if (strcmp(httpd_path(r), "/stream") == 0) {
         open_stream(r);
+        return;
+    }
+    if (strcmp(httpd_path(r), "/once") == 0) {
+        open_stream(r);
+        httpd_stream_add(r, SLICE("all "));
+        httpd_stream_add(r, SLICE("of it"));
+        httpd_stream_end(r);
         return;
     }
     if (strcmp(httpd_path(r), "/big") == 0) {
@@ -507,6 +515,174 @@ static void test_slow_reader(void **state)
     close(fd);
 }
 
+/* Takes the whole chunks off the front of `in`; true once the last one has come. */
+static bool take_chunks(struct buf *in, struct buf *to)
+{
+    for (;;) {
+        char *end;
+        size_t n = strtoul(buf_cstr(in), &end, 16), head = (size_t)(end - in->p) + 2;
+        if (end == in->p || in->len < head + n + 2)
+            return false;
+        assert_memory_equal(end, "\r\n", 2);
+        assert_memory_equal(in->p + head + n, "\r\n", 2);
+        buf_add(to, in->p + head, n);
+        buf_drop(in, head + n + 2);
+        if (n == 0)
+            return true;
+    }
+}
+
+static int chunked_stream(struct buf *got)
+{
+    int fd = stream_to("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, got, "\r\n\r\n");
+    buf_drop(got, (size_t)(strstr(buf_cstr(got), "\r\n\r\n") + 4 - got->p));
+    return fd;
+}
+
+/* Each piece is heard before the next one is said; the connection then serves other requests and streams. */
+static void test_pieces_one_by_one(void **state)
+{
+    struct buf got = {0}, text = {0}, want = {0};
+    int fd = chunked_stream(&got);
+    for (int i = 0; i < 50; i++) {
+        buf_addf(&want, "piece %d;", i);
+        httpd_stream_add(streams[0], SLICE("piece "));
+        char number[16];
+        snprintf(number, sizeof number, "%d;", i);
+        httpd_stream_add(streams[0], slice_str(number));
+        while (text.len < want.len) {
+            hear(fd, &got, ";\r\n");
+            assert_false(take_chunks(&got, &text));
+        }
+        assert_int_equal(httpd_stream_waiting(streams[0]), 0);
+        assert_int_equal(ndrained, i + 1);
+    }
+    httpd_stream_end(streams[0]);
+    hear(fd, &got, "0\r\n\r\n");
+    assert_true(take_chunks(&got, &text));
+    assert_string_equal(buf_cstr(&text), buf_cstr(&want));
+    say(fd, "GET /echo?q=after HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, &got, "q=after");
+    assert_int_equal(ngone, 0);
+    buf_release(&got);
+    buf_release(&text);
+    buf_release(&want);
+    close(fd);
+}
+
+/* A stream whose every word came before the head was asked for has a length. */
+static void test_a_stream_that_is_over_at_once(void **state)
+{
+    struct buf got = {0};
+    int fd = dial();
+    say(fd, "GET /once HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, &got, "all of it");
+    assert_non_null(strstr(got.p, "Content-Length: 9\r\n"));
+    assert_non_null(strstr(got.p, "X-Stream: yes"));
+    assert_int_equal(httpd_stats.streams, 0);
+    buf_release(&got);
+    close(fd);
+}
+
+/* Fills the stream until its client's socket takes no more, with bytes that tell their place. */
+static size_t fill(int stream)
+{
+    static uint32_t piece[40000];
+    size_t said = 0;
+    for (int quiet = 0; quiet < 200; quiet++) {
+        if (httpd_stream_waiting(streams[stream]) == 0) {
+            for (size_t i = 0; i < sizeof piece / sizeof *piece; i++)
+                piece[i] = (uint32_t)(said / sizeof *piece + i);
+            httpd_stream_add(streams[stream], slice_of((char *)piece, sizeof piece));
+            said += sizeof piece;
+            quiet = 0;
+        }
+        loop_turn(L);
+    }
+    assert_true(httpd_stream_waiting(streams[stream]) > 0);
+    return said;
+}
+
+/* What the socket did not take, a part of a chunk among it, comes later and in its order, the end behind it. */
+static void test_slow_reader_of_chunks(void **state)
+{
+    struct buf got = {0}, text = {0};
+    for (int round = 0; round < 3; round++) {
+        int fd = chunked_stream(&got);
+        size_t said = fill(round);
+        httpd_stream_add(streams[round], SLICE("the end"));
+        if (round > 0)
+            httpd_stream_end(streams[round]);
+        bool over = false;
+        for (int i = 0; text.len < said + 7 || (round > 0 && !over); i++) {
+            ssize_t n = read(fd, buf_room(&got, 3001), 3001);
+            buf_grow(&got, n > 0 ? (size_t)n : 0);
+            over = take_chunks(&got, &text);
+            loop_turn(L);
+        }
+        if (round == 0) {
+            httpd_stream_end(streams[round]);
+            hear(fd, &got, "0\r\n\r\n");
+            assert_true(take_chunks(&got, &text));
+        }
+        assert_int_equal(text.len, said + 7);
+        assert_memory_equal(text.p + said, "the end", 7);
+        for (size_t i = 0; i < said / 4; i++)
+            assert_int_equal(((uint32_t *)text.p)[i], i);
+        assert_int_equal(got.len, 0);
+        buf_clear(&text);
+        close(fd);
+    }
+    assert_int_equal(ngone, 0);
+    buf_release(&got);
+    buf_release(&text);
+}
+
+static void test_a_stream_that_is_stuck_ends(void **state)
+{
+    struct buf got = {0};
+    int fd = chunked_stream(&got);
+    fill(0);
+    close(fd); /* its reader vanishes */
+    while (ngone == 0)
+        loop_turn_wait(L);
+    buf_clear(&got);
+    fd = chunked_stream(&got);
+    fill(1);
+    httpd_stream_cut(streams[1]);
+    hear(fd, &got, "never said"); /* to the end of the connection */
+    assert_null(memmem(got.p, got.len, "\r\n0\r\n\r\n", 7));
+    assert_int_equal(ngone, 1);
+    assert_int_equal(httpd_stats.streams, 0);
+    buf_release(&got);
+    close(fd);
+}
+
+/* Longer than the library lets a connection be idle. */
+static void test_an_old_stream_ends_well(void **state)
+{
+    struct buf got = {0}, text = {0};
+    int fd = chunked_stream(&got);
+    int64_t until = clock_mono_ms() + 2500;
+    while (clock_mono_ms() < until) {
+        httpd_stream_add(streams[0], SLICE("x"));
+        loop_turn(L);
+        poll(NULL, 0, 20);
+    }
+    httpd_stream_end(streams[0]);
+    while (!take_chunks(&got, &text)) {
+        ssize_t n = read(fd, buf_room(&got, 3001), 3001);
+        assert_int_not_equal(n, 0); /* closed */
+        buf_grow(&got, n > 0 ? (size_t)n : 0);
+        loop_turn(L);
+    }
+    assert_true(text.len > 1);
+    buf_release(&got);
+    buf_release(&text);
+    close(fd);
+}
+
 static void test_vanished_reader(void **state)
 {
     struct buf got = {0};
@@ -631,6 +807,11 @@ int main(void)
         TEST(test_stream),
         TEST(test_cut_stream),
         TEST(test_slow_reader),
+        TEST(test_pieces_one_by_one),
+        TEST(test_a_stream_that_is_over_at_once),
+        TEST(test_slow_reader_of_chunks),
+        TEST(test_a_stream_that_is_stuck_ends),
+        cmocka_unit_test_setup_teardown(test_an_old_stream_ends_well, up_impatient, down),
         TEST(test_vanished_reader),
         cmocka_unit_test_setup_teardown(test_many_streams, up_many, down),
         cmocka_unit_test_setup_teardown(test_slow_sender, up_impatient, down),
