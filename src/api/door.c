@@ -307,7 +307,8 @@ static void add_facts(struct door *d, const struct llm_facts *f)
     httpd_add_header(d->r, "x-skald-attempts", text);
     if (f->cost >= 0)
         add_slice(d, "x-skald-cost", slice_of(text, money_text(text, f->cost)));
-    snprintf(text, sizeof text, "%.3f", (double)(overhead > 0 ? overhead : 0) / 1000);
+    overhead = overhead > 0 ? overhead : 0;
+    snprintf(text, sizeof text, "%lld.%03lld", (long long)(overhead / 1000), (long long)(overhead % 1000));
     httpd_add_header(d->r, "x-skald-overhead-ms", text);
     if (f->fallback)
         httpd_add_header(d->r, "x-skald-fallback", "true");

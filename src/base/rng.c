@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -69,14 +70,29 @@ void rng_secure(void *to, size_t n)
     }
 }
 
+static char *put_hex(char *to, uint64_t v, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--)
+        *to++ = "0123456789abcdef"[v >> (4 * i) & 15];
+    return to;
+}
+
+#define DRAWN 32 /* ids' worth of random bytes that are asked of the kernel at once */
+
 void id_make(char out[ID_LEN + 1])
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static uint64_t last_ms;
     static uint32_t seq; /* 26 bits after the timestamp count up within one millisecond, which keeps ids increasing */
+    static uint8_t drawn[DRAWN][8];
+    static int left;
     uint8_t r[8];
-    rng_secure(r, sizeof r);
     pthread_mutex_lock(&lock);
+    if (left == 0) {
+        rng_secure(drawn, sizeof drawn);
+        left = DRAWN;
+    }
+    memcpy(r, drawn[--left], sizeof r);
     uint64_t ms = (uint64_t)clock_wall_ms();
     if (ms > last_ms) {
         last_ms = ms;
@@ -89,6 +105,16 @@ void id_make(char out[ID_LEN + 1])
     uint32_t n = seq;
     pthread_mutex_unlock(&lock);
     unsigned hi = n >> 14, lo = n & 0x3fff; /* 12 bits in rand_a, 14 bits at the head of rand_b */
-    snprintf(out, ID_LEN + 1, "%08x-%04x-7%03x-%04x-%02x%02x%02x%02x%02x%02x", (unsigned)(ms >> 16),
-             (unsigned)(ms & 0xffff), hi & 0xfff, 0x8000 | lo, r[2], r[3], r[4], r[5], r[6], r[7]);
+    uint64_t node = 0;
+    for (int i = 2; i < 8; i++)
+        node = node << 8 | r[i];
+    out = put_hex(out, ms >> 16, 8);
+    *out++ = '-';
+    out = put_hex(out, ms, 4);
+    *out++ = '-';
+    out = put_hex(out, 0x7000 | (hi & 0xfff), 4);
+    *out++ = '-';
+    out = put_hex(out, 0x8000 | lo, 4);
+    *out++ = '-';
+    *put_hex(out, node, 12) = 0;
 }
