@@ -458,6 +458,32 @@ uint64_t dict_scan(struct dict *d, uint64_t v, void (*fn)(void *arg, void *entry
     return v;
 }
 
+static void relocate_chain(struct dict_bucket *b, void *(*relocated)(void *arg, void *entry), void *arg)
+{
+    for (; b; b = next_of(b)) {
+        for (unsigned bits = entries_of(b); bits; bits &= bits - 1) {
+            void **slot = &b->slot[__builtin_ctz(bits)];
+            *slot = relocated(arg, *slot);
+        }
+        if (b->used & LINKED)
+            b->slot[SLOTS - 1] = mem_relocated(b->slot[SLOTS - 1]);
+    }
+}
+
+uint64_t dict_relocate(struct dict *d, uint64_t cursor, void *(*relocated)(void *arg, void *entry), void *arg)
+{
+    enum { AT_ONCE = 16 };
+    assert(!d->paused);
+    d->paused++;
+    uint64_t all = dict_buckets(d), end = all - cursor < AT_ONCE || cursor > all ? all : cursor + AT_ONCE;
+    for (; cursor < end; cursor++) {
+        uint64_t first = buckets(d, 0);
+        relocate_chain(cursor < first ? &d->table[0][cursor] : &d->table[1][cursor - first], relocated, arg);
+    }
+    d->paused--;
+    return cursor < all ? cursor : 0;
+}
+
 void *dict_random(struct dict *d, struct rng *r)
 {
     if (dict_count(d) == 0)

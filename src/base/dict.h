@@ -67,6 +67,10 @@ void dict_reserve(struct dict *d, size_t n); /* room for n entries without growi
  * entry it is given from d, and nothing else. */
 uint64_t dict_scan(struct dict *d, uint64_t cursor, void (*fn)(void *arg, void *entry), void *arg);
 
+/* Moves memory (mem_relocated): some buckets from this cursor on; `relocated` gives an entry's new address, its key is the
+ * same. No iteration is open. Returns the next cursor, 0: all were visited. A resize in between may hide a few. */
+uint64_t dict_relocate(struct dict *d, uint64_t cursor, void *(*relocated)(void *arg, void *entry), void *arg);
+
 /* A fair enough random entry; NULL when empty. */
 void *dict_random(struct dict *d, struct rng *r);
 

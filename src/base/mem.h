@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 void *mem_alloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *mem_zero(size_t n) __attribute__((malloc, returns_nonnull));     /* zero-filled */
@@ -38,6 +39,15 @@ enum mem_figure {
 };
 size_t mem_allocator(enum mem_figure which);
 bool mem_purge(void);                                /* gives free pages back to the system; false: it failed */
+
+/* Moving what is in memory for good to where pages are full, so that nearly empty ones become free. Thread: one. */
+bool mem_can_relocate(void);    /* the allocator tells how full its pages are */
+void mem_relocate_begin(void);  /* before many: the thread's own free lists go back, which keep pages in use */
+void *mem_relocated(void *p);   /* the same bytes at a better place, p is freed then; or p. NULL gives NULL */
+void mem_relocate_always(bool); /* for tests: everything moves each time, whatever the allocator */
+extern struct mem_relocations {
+    uint64_t moved, kept;
+} mem_relocations;
 bool mem_report(void (*line)(void *arg, const char *text), void *arg); /* the allocator's own words */
 
 #endif

@@ -18,6 +18,7 @@
 #include "cmd/script.h"
 #include "cmd/snapshot.h"
 #include "store/access.h"
+#include "store/defrag.h"
 #include "store/digest.h"
 #include "store/rdb.h"
 #include "store/t_list.h"
@@ -342,6 +343,12 @@ static void debug_protocol(struct call *c)
     }
 }
 
+static void debug_relocate(struct call *c)
+{
+    defrag_everything(c->db->store);
+    reply_ok(c->reply);
+}
+
 static void debug_help(struct call *c);
 
 #define DEBUG_ROW(word, fn, args, text, what)                                                                          \
@@ -367,6 +374,7 @@ static const struct cmd subs[] = {
     DEBUG_ROW("loadaof", debug_loadaof, 2, "", "Empties the keyspace and replays the journal."),
     DEBUG_ROW("quicklist-packed-threshold", debug_packed_threshold, 3, "bytes",
               "From which size on an element of a list is a node of its own."),
+    DEBUG_ROW("relocate", debug_relocate, 2, "", "Moves everything in memory that can move."),
     DEBUG_ROW("protocol", debug_protocol, 3, "type", "A reply of the given RESP type."),
     {.name = "populate", .run = debug_populate, .arity = -3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_WRITE,
      .syntax = "count [prefix] [size]", .summary = "Makes many string keys.", .since = "1.0.0", .complexity = "O(N)"},

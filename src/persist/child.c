@@ -109,6 +109,7 @@ static void free_child(struct child *c)
     if (c->line >= 0)
         close(c->line);
     mem_free(c);
+    child_stats.running--;
 }
 
 static void judge(struct child *c, int status)
@@ -173,6 +174,7 @@ int child_start(struct child **out, struct loop *l, const struct child_ops *ops,
     int why = errno;
     if (c->pid > 0) {
         child_stats.forks++;
+        child_stats.running++;
         child_stats.last_us = clock_mono_us() - start;
         latency_note("fork", child_stats.last_us);
     }

@@ -15,6 +15,7 @@
 
 struct child_stats {
     uint64_t forks;
+    unsigned running; /* children that are there now */
     int64_t last_us; /* how long the last fork kept the loop */
 };
 extern struct child_stats child_stats;

@@ -67,14 +67,7 @@ static const struct row {
     {"lazyfree-lazy-server-del", "no", KEPT, LAZY},
     {"lazyfree-lazy-user-del", "no", KEPT, LAZY},
     {"lazyfree-lazy-user-flush", "no", KEPT, LAZY},
-#define DEFRAG "values are not moved yet once they are in memory"
-    {"activedefrag", "no", OFF, "Active defragmentation cannot be enabled: " DEFRAG},
-    {"active-defrag-ignore-bytes", "104857600", KEPT, DEFRAG},
-    {"active-defrag-threshold-lower", "10", KEPT, DEFRAG},
-    {"active-defrag-threshold-upper", "100", KEPT, DEFRAG},
-    {"active-defrag-cycle-min", "1", KEPT, DEFRAG},
-    {"active-defrag-cycle-max", "25", KEPT, DEFRAG},
-    {"active-defrag-max-scan-fields", "1000", KEPT, DEFRAG},
+    {"active-defrag-max-scan-fields", "1000", KEPT, "large values are moved in steps, whatever their size"},
 #define REPL "there is no leader to follow and no follower with a backlog"
     {"replicaof", "", OFF, "following another server is not supported yet"},
     {"slaveof", "replicaof", ALIAS, NULL},

@@ -30,6 +30,7 @@
 #include "io/file.h"
 #include "io/read_batch.h"
 #include "io/job.h"
+#include "persist/child.h"
 #include "server/config.h"
 #include "server/drain.h"
 #include "server/listen.h"
@@ -37,6 +38,7 @@
 #include "server/rooms.h"
 #include "server/stats.h"
 #include "server/version.h"
+#include "store/defrag.h"
 #include "store/evict.h"
 #include "store/lazyfree.h"
 
@@ -150,11 +152,32 @@ void server_settings(void)
     drain_settings();
     durable_settings();
     rooms_settings();
+    defrag_settings();
     redis_settings();
     server_config_rewrite = config_rewrite;
 }
 
 /* ---- periodic work ---- */
+
+/* Often and little: 25 % of a second at a time would be felt. A forked child shares our pages as long as nobody writes to
+ * them, so nothing moves then. */
+#define DEFRAG_MS 10
+static struct timer *defrag_timer;
+
+static void every_defrag(void *arg)
+{
+    if (!defrag_wanted(store, false))
+        timer_stop(defrag_timer);
+    else if (!child_stats.running && !debug_cron_paused)
+        defrag_step(store, DEFRAG_MS * 1000);
+}
+
+static void every_second(void)
+{
+    listen_drop_idle();
+    if (defrag_wanted(store, true))
+        timer_start(defrag_timer, DEFRAG_MS, DEFRAG_MS);
+}
 
 static void every_tick(void *arg)
 {
@@ -166,7 +189,7 @@ static void every_tick(void *arg)
         store_rehash_cycle(store, 1000);
     evict_make_room(store, NULL); /* maxmemory may have been lowered */
     if (++tick % (unsigned)hz == 0)
-        listen_drop_idle();
+        every_second();
     durable_tick();
     rooms_tick();
     stats_tick();
@@ -337,12 +360,14 @@ int server_run(struct err *err)
         sigwatch_create(loop, SIGINT, on_stop_signal, NULL),
         sigwatch_create(loop, SIGHUP, on_hangup, NULL),
     };
+    defrag_timer = timer_create_on(loop, every_defrag, NULL);
     struct timer *tick = timer_create_on(loop, every_tick, NULL);
     timer_start(tick, 1000 / (uint64_t)hz, 1000 / (uint64_t)hz);
     log_notice("Skald %s is ready to accept connections on port %d (pid %d, %d workers, files by %s)", SKALD_VERSION,
                listen_port(), (int)getpid(), job_pool_threads(pool), file_io_name(files));
     loop_run(loop);
     timer_close(tick);
+    timer_close(defrag_timer);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigwatch_close(signals[i]);
     close_all();

@@ -16,6 +16,7 @@
 #include "persist/child.h"
 #include "server/config.h"
 #include "server/stats.h"
+#include "store/defrag.h"
 #include "store/evict.h"
 
 static size_t machine;    /* its memory */
@@ -145,6 +146,13 @@ NUM(unused_bytes, mem_rss() - mem_used())
 NUM(normal_clients, clients_memory())
 TEXT(in_kbps, "%.2f", sample.in_kbps)
 TEXT(out_kbps, "%.2f", sample.out_kbps)
+NUM(defrag_running, defrag_stats.percent)
+NUM(defrag_hits, mem_relocations.moved)
+NUM(defrag_misses, mem_relocations.kept)
+NUM(defrag_key_hits, defrag_stats.key_hits)
+NUM(defrag_key_misses, defrag_stats.key_misses)
+NUM(defrag_ms, defrag_stats.total_us / 1000)
+NUM(defrag_now_ms, defrag_stats.percent ? (clock_mono_us() - defrag_stats.since_us) / 1000 : 0)
 NUM(forks, child_stats.forks)
 NUM(fork_us, child_stats.last_us)
 NUM(channels, names_of(PUBSUB_CHANNEL))
@@ -189,10 +197,10 @@ static const struct info_row rows[] = {
     ROW("Stats", "dump_payload_sanitizations", zero), ROW("Stats", "io_threaded_reads_processed", zero),
     ROW("Stats", "io_threaded_writes_processed", zero), ROW("Stats", "total_reads_processed", socket_reads),
     ROW("Stats", "total_writes_processed", socket_writes), ROW("Clients", "clients_in_timeout_table", with_timeout),
-    ROW("Memory", "active_defrag_running", zero), ROW("Stats", "active_defrag_hits", zero),
-    ROW("Stats", "active_defrag_misses", zero), ROW("Stats", "active_defrag_key_hits", zero),
-    ROW("Stats", "active_defrag_key_misses", zero), ROW("Stats", "total_active_defrag_time", zero),
-    ROW("Stats", "current_active_defrag_time", zero),
+    ROW("Memory", "active_defrag_running", defrag_running), ROW("Stats", "active_defrag_hits", defrag_hits),
+    ROW("Stats", "active_defrag_misses", defrag_misses), ROW("Stats", "active_defrag_key_hits", defrag_key_hits),
+    ROW("Stats", "active_defrag_key_misses", defrag_key_misses), ROW("Stats", "total_active_defrag_time", defrag_ms),
+    ROW("Stats", "current_active_defrag_time", defrag_now_ms),
     ROW("CPU", "used_cpu_sys_children", children_sys), ROW("CPU", "used_cpu_user_children", children_user),
     ROW("CPU", "used_cpu_sys_main_thread", main_sys), ROW("CPU", "used_cpu_user_main_thread", main_user),
 };

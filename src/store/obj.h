@@ -4,7 +4,7 @@
  * 16 bytes and a cache miss. A 16-byte key with a 64-byte string is 96 bytes plus its 10 in the table. So a change of
  * a string value or of whether there is an expiry may move the object: only db_* functions do that, they return the new
  * address, and every pointer from before is stale. Container values (list, hash, stream, vector set, session) sit
- * behind a pointer that stays.
+ * behind a pointer that stays during a command; between commands defragmentation may move all but our own types'.
  *
  *   offset  0  u8   type (enum obj_type)
  *           1  u8   enc  (enum obj_enc)
@@ -147,6 +147,9 @@ struct type_ops {
     int64_t (*next_expiry)(const struct obj *o);
     size_t (*expire)(struct obj *o, int64_t now_ms, size_t most, void (*gone)(void *arg, struct slice name), void *arg,
                      size_t *left);
+    /* Optional: moves the value's memory (mem_relocated), a bounded part from this cursor on; the next cursor, 0: all is
+     * done. Any cursor is taken: the value may have changed since. */
+    uint64_t (*relocate)(struct obj *o, uint64_t cursor);
     /* Optional: how much work free is (elements); above 64 it goes to a worker. NULL: 1. */
     size_t (*effort)(uint8_t enc, const void *ptr);
 };

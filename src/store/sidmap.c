@@ -207,3 +207,9 @@ size_t sidmap_bytes(const struct sidmap *m)
         bytes += mem_size(m->blocks[i]);
     return bytes;
 }
+
+void sidmap_relocate(struct sidmap *m)
+{
+    for (uint32_t i = 0; i < m->nblocks; i++)
+        m->blocks[i] = mem_relocated(m->blocks[i]);
+}

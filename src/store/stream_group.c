@@ -186,6 +186,15 @@ void stream_groups_release(struct stream_groups *gs)
     *gs = (struct stream_groups){0};
 }
 
+void stream_groups_relocate(struct stream_groups *gs)
+{
+    for (size_t i = 0; i < gs->n; i++) {
+        sidmap_relocate(&gs->group[i]->pending);
+        for (size_t k = 0; k < gs->group[i]->nconsumers; k++)
+            sidmap_relocate(&gs->group[i]->consumers[k]->pending);
+    }
+}
+
 void stream_groups_copy(const struct stream_groups *gs, struct stream_groups *to)
 {
     *to = (struct stream_groups){0};

@@ -56,6 +56,7 @@ bool stream_pending_drop(struct stream_group *g, struct sid id);
 /* For the stream's own type_ops. */
 void stream_groups_release(struct stream_groups *gs);
 void stream_groups_copy(const struct stream_groups *gs, struct stream_groups *to);
+void stream_groups_relocate(struct stream_groups *gs); /* moves what is pending (mem_relocated) */
 size_t stream_groups_bytes(const struct stream_groups *gs);
 size_t stream_groups_effort(const struct stream_groups *gs); /* of freeing them: how many allocations, about */
 /* In the form of RDB's stream types; `type` says which. Without entries_read (type 15), read is 0. */

@@ -179,6 +179,18 @@ size_t strset_bytes(const struct strset *s, int samples)
     return strset_buckets(s) * sizeof *s->table[0] + (size_t)(each * (double)s->count);
 }
 
+uint64_t strset_relocate(struct strset *s, uint64_t cursor)
+{
+    enum { AT_ONCE = 64 };
+    uint64_t all = strset_buckets(s), end = all - cursor < AT_ONCE || cursor > all ? all : cursor + AT_ONCE;
+    for (; cursor < end; cursor++) {
+        uint64_t first = buckets(s, 0);
+        struct strset_bucket **b = cursor < first ? &s->table[0][cursor] : &s->table[1][cursor - first];
+        *b = bucket_relocated(*b);
+    }
+    return cursor < all ? cursor : 0;
+}
+
 uint64_t strset_prefetch(const struct strset *s, struct slice str)
 {
     uint64_t hash = hash_str(str);

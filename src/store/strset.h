@@ -43,6 +43,9 @@ static inline size_t strset_count(const struct strset *s)
 size_t strset_buckets(const struct strset *s);            /* of both tables: how much work a release is */
 size_t strset_bytes(const struct strset *s, int samples); /* all memory, estimated from so many strings; 0: from all */
 
+/* Moves memory (mem_relocated): some buckets from this cursor on. Returns the next cursor, 0: all were visited. */
+uint64_t strset_relocate(struct strset *s, uint64_t cursor);
+
 /* Looking a string up in two steps that each ask the cache for what the next one reads. */
 uint64_t strset_prefetch(const struct strset *s, struct slice str); /* its hash */
 void strset_prefetch_on(const struct strset *s, uint64_t hash);

@@ -188,6 +188,17 @@ struct strset_bucket *bucket_join(struct strset_bucket *a, struct strset_bucket 
     return to.b;
 }
 
+struct strset_bucket *bucket_relocated(struct strset_bucket *b)
+{
+    b = mem_relocated(b);
+    for (each_spot(p, b)) {
+        struct longer *l = mem_relocated(longer_of(&p));
+        if (l)
+            memcpy(b->data + (p.at - b->data), &l, sizeof l);
+    }
+    return b;
+}
+
 void bucket_free(struct strset_bucket *b)
 {
     for (each_spot(p, b))

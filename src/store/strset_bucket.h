@@ -65,10 +65,11 @@ struct slice spot_str(const struct spot *p);
 size_t spot_own_bytes(const struct spot *p); /* of a long string's own allocation; 0: it has none */
 
 bool bucket_find(const struct strset_bucket *b, uint64_t hash, struct slice str, struct spot *found);
-/* These four give the bucket that there is now; what was given is gone. */
+/* These five give the bucket that there is now; what was given is gone. */
 struct strset_bucket *bucket_append(struct strset_bucket *b, uint64_t hash, struct slice str);
 struct strset_bucket *bucket_cut(struct strset_bucket *b, const struct spot *p);
 struct strset_bucket *bucket_join(struct strset_bucket *a, struct strset_bucket *b);
+struct strset_bucket *bucket_relocated(struct strset_bucket *b); /* mem_relocated, its long strings, too */
 /* The strings with this bit of their hash go to a bucket of their own. */
 void bucket_split(struct strset_bucket *b, uint64_t bit, struct strset_bucket **without, struct strset_bucket **with);
 void bucket_free(struct strset_bucket *b);

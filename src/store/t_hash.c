@@ -645,6 +645,27 @@ static void hash_digest(const struct obj *o, uint8_t sha[20])
     hash_iter_end(&it);
 }
 
+static void *relocated_entry(void *arg, void *entry)
+{
+    (void)arg;
+    return mem_relocated(entry);
+}
+
+/* The fields first, then their expiries. */
+static uint64_t hash_relocate(struct obj *o, uint64_t cursor)
+{
+    const uint64_t expiries = UINT64_C(1) << 63;
+    if (is_timed(o))
+        o->v.ptr = mem_relocated(o->v.ptr);
+    if (!(cursor & expiries)) {
+        set_fields(o, mem_relocated(fields_of(o)));
+        cursor = hash_is_table(o) ? dict_relocate(table_of(o), cursor, relocated_entry, NULL) : 0;
+        return cursor || !is_timed(o) ? cursor : expiries;
+    }
+    cursor = is_timed(o) ? ttls_relocate(&timed_of(o)->ttls, cursor & ~expiries) : 0;
+    return cursor ? cursor | expiries : 0;
+}
+
 static uint64_t hash_prefetch(const struct obj *o, struct slice field)
 {
     if (!hash_is_table(o))
@@ -670,6 +691,7 @@ const struct type_ops hash_ops = {
     .load = hash_load,
     .digest = hash_digest,
     .effort = hash_effort,
+    .relocate = hash_relocate,
     .prefetch = hash_prefetch,
     .prefetch_on = hash_prefetch_on,
     .next_expiry = hash_next_expiry,

@@ -28,8 +28,8 @@ static size_t plain_from;
 static const struct setting settings[] = {
     {"list-max-listpack-size", SETTING_INT, &fill, "-2", .min = INT32_MIN, .max = INT32_MAX,
      .help = "How much one node of a list holds: a number of elements, or -1 to -5 for 4, 8, 16, 32 or 64 KB."},
-    {"list-max-ziplist-size", SETTING_INT, &fill, "-2", .min = INT32_MIN, .max = INT32_MAX, .flags = SETTING_HIDDEN | SETTING_ALIAS,
-     .help = "The old name of list-max-listpack-size."},
+    {"list-max-ziplist-size", SETTING_INT, &fill, "-2", .min = INT32_MIN, .max = INT32_MAX,
+     .flags = SETTING_HIDDEN | SETTING_ALIAS, .help = "The old name of list-max-listpack-size."},
     {"list-compress-depth", SETTING_INT, &compress_depth, "0", .min = 0, .max = INT32_MAX,
      .help = "Accepted so that Redis's configuration files load; the inner nodes of lists are not compressed."},
 };
@@ -83,6 +83,7 @@ static bool node_takes(const struct list_node *n, size_t len)
 
 struct quicklist {
     struct list_node *head, *tail;
+    struct list_node *mark; /* how far relocation came; NULL: it does not run, or is at the end */
     size_t count, nodes;
 };
 
@@ -105,6 +106,7 @@ static void unlink_node(struct quicklist *q, struct list_node *n)
 {
     *(n->prev ? &n->prev->next : &q->head) = n->next;
     *(n->next ? &n->next->prev : &q->tail) = n->prev;
+    q->mark = q->mark == n ? n->next : q->mark;
     q->nodes--;
     q->count -= n->count;
     mem_free(n->p);
@@ -265,9 +267,8 @@ static struct list_node *outer_node(const struct obj *o, bool tail, struct list_
 {
     if (o->enc == ENC_QUICKLIST)
         return tail ? chain_of(o)->tail : chain_of(o)->head;
-    *only = (struct list_node){.p = o->v.ptr,
-                               .bytes = listpack_bytes(o->v.ptr),
-                               .count = (uint32_t)listpack_count(o->v.ptr)};
+    *only = (struct list_node){
+        .p = o->v.ptr, .bytes = listpack_bytes(o->v.ptr), .count = (uint32_t)listpack_count(o->v.ptr)};
     return only;
 }
 
@@ -679,6 +680,25 @@ static void list_digest(const struct obj *o, uint8_t sha[20])
         digest_mix(sha, it.value);
 }
 
+/* Node by node, from the head (cursor 0) or the mark; a node that goes meanwhile passes the mark on. */
+static uint64_t list_relocate(struct obj *o, uint64_t cursor)
+{
+    enum { AT_ONCE = 16 };
+    o->v.ptr = mem_relocated(o->v.ptr);
+    if (o->enc != ENC_QUICKLIST)
+        return 0;
+    struct quicklist *q = chain_of(o);
+    struct list_node *n = cursor ? q->mark : q->head;
+    for (int i = 0; n && i < AT_ONCE; i++, n = n->next) {
+        n = mem_relocated(n);
+        n->p = mem_relocated(n->p);
+        *(n->next ? &n->next->prev : &q->tail) = n;
+        *(n->prev ? &n->prev->next : &q->head) = n;
+    }
+    q->mark = n;
+    return n != NULL;
+}
+
 const struct type_ops list_ops = {
     .name = "list",
     .id = OBJ_LIST,
@@ -690,4 +710,5 @@ const struct type_ops list_ops = {
     .load = list_load,
     .digest = list_digest,
     .effort = list_effort,
+    .relocate = list_relocate,
 };

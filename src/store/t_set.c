@@ -341,6 +341,12 @@ static void set_digest(const struct obj *o, uint8_t sha[20])
         digest_xor(sha, it.member);
 }
 
+static uint64_t set_relocate(struct obj *o, uint64_t cursor)
+{
+    o->v.ptr = mem_relocated(o->v.ptr);
+    return o->enc == ENC_HASHTABLE ? strset_relocate(o->v.ptr, cursor) : 0;
+}
+
 static uint64_t set_prefetch(const struct obj *o, struct slice member)
 {
     return o->enc == ENC_HASHTABLE ? strset_prefetch(o->v.ptr, member) : 0;
@@ -362,6 +368,7 @@ const struct type_ops set_ops = {
     .load = set_load,
     .digest = set_digest,
     .effort = set_effort,
+    .relocate = set_relocate,
     .prefetch = set_prefetch,
     .prefetch_on = set_prefetch_on,
 };

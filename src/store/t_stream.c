@@ -701,6 +701,21 @@ static void stream_digest(const struct obj *o, uint8_t sha[20])
     stream_groups_digest(&stream_of(o)->groups, sha);
 }
 
+/* The nodes, then what consumers have not acknowledged. */
+static uint64_t stream_relocate(struct obj *o, uint64_t cursor)
+{
+    enum { AT_ONCE = 16 };
+    struct stream *s = stream_of(o);
+    for (int i = 0; cursor < s->n && i < AT_ONCE; i++, cursor++) {
+        uint8_t **lp = &s->nodes[s->first + cursor].lp;
+        *lp = mem_relocated(*lp);
+    }
+    if (cursor < s->n)
+        return cursor;
+    stream_groups_relocate(&s->groups);
+    return 0;
+}
+
 const struct type_ops stream_ops = {
     .name = "stream",
     .id = OBJ_STREAM,
@@ -712,4 +727,5 @@ const struct type_ops stream_ops = {
     .load = stream_load,
     .digest = stream_digest,
     .effort = stream_effort,
+    .relocate = stream_relocate,
 };

@@ -63,6 +63,13 @@ static void string_digest(const struct obj *o, uint8_t sha[20])
     digest_mix(sha, obj_str(o, tmp));
 }
 
+static uint64_t string_relocate(struct obj *o, uint64_t cursor)
+{
+    if (o->enc == ENC_RAW)
+        o->v.ptr = mem_relocated(o->v.ptr);
+    return 0;
+}
+
 const struct type_ops string_ops = {
     .name = "string",
     .id = OBJ_STRING,
@@ -73,4 +80,5 @@ const struct type_ops string_ops = {
     .save = string_save,
     .load = string_load,
     .digest = string_digest,
+    .relocate = string_relocate,
 };

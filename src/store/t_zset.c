@@ -512,6 +512,12 @@ static void zset_digest(const struct obj *o, uint8_t sha[20])
     }
 }
 
+static uint64_t zset_relocate(struct obj *o, uint64_t cursor)
+{
+    o->v.ptr = mem_relocated(o->v.ptr);
+    return o->enc == ENC_SKIPLIST ? ztree_relocate(tree_of(o), cursor) : 0;
+}
+
 static uint64_t zset_prefetch(const struct obj *o, struct slice member)
 {
     if (o->enc != ENC_SKIPLIST)
@@ -538,6 +544,7 @@ const struct type_ops zset_ops = {
     .load = zset_load,
     .digest = zset_digest,
     .effort = zset_effort,
+    .relocate = zset_relocate,
     .prefetch = zset_prefetch,
     .prefetch_on = zset_prefetch_on,
 };

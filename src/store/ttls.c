@@ -117,3 +117,16 @@ size_t ttls_bytes(const struct ttls *t)
         bytes += mem_size(t->heap[i]);
     return bytes;
 }
+
+static void *relocated(void *arg, void *entry)
+{
+    struct ttls *t = arg;
+    struct ttl *e = mem_relocated(entry);
+    t->heap[e->place] = e;
+    return e;
+}
+
+uint64_t ttls_relocate(struct ttls *t, uint64_t cursor)
+{
+    return dict_relocate(&t->by_name, cursor, relocated, t);
+}

@@ -35,6 +35,7 @@ void ttls_set(struct ttls *t, struct slice name, int64_t at);
 void ttls_drop(struct ttls *t, struct slice name); /* no such name: nothing happens */
 const struct ttl *ttls_first(const struct ttls *t); /* the earliest; NULL when empty */
 size_t ttls_due(const struct ttls *t, int64_t now); /* how many are at or before now; looks at those and no others */
+uint64_t ttls_relocate(struct ttls *t, uint64_t cursor); /* moves its memory, see dict_relocate */
 size_t ttls_bytes(const struct ttls *t);            /* what it has allocated */
 
 #endif

@@ -5,17 +5,17 @@
  * but the leaf are usually cached, and looks at a member itself only when scores are equal. Moving a member among a
  * million to a random score is three times as fast as in the skip list that was here before.
  *
- * Leaves hold the members in order, 62 at most (a kilobyte, then); inner nodes hold for each kid its least member with its
- * score, and how many members are below it. Invariants, which ztree_check looks at:
+ * Leaves hold the members in order, 62 at most (a kilobyte, then); inner nodes hold for each kid its least member with
+ * its score, and how many members are below it. Invariants, which ztree_check looks at:
  *
  *   1. A leaf's items ascend; the leaves are a list in the same order.
  *   2. An inner node's `score` and `least` of a kid are those of the kid's own first item; `count` is the sum below it.
  *   3. All leaves are at one depth. No leaf is empty but a root; an inner node has two kids at least.
  *   4. A member's score is the score that its leaf says.
  *
- * Nodes that are full are split on the way down, so that there is room in the parent. Who adds at an end of the order (a
- * time series, a copy, a load) gets full nodes: such a split leaves nearly everything on one side. On the way back up
- * from a removal a node below a quarter is merged with a neighbour or takes from it. */
+ * Nodes that are full are split on the way down, so that there is room in the parent. Who adds at an end of the order
+ * (a time series, a copy, a load) gets full nodes: such a split leaves nearly everything on one side. On the way back
+ * up from a removal a node below a quarter is merged with a neighbour or takes from it. */
 #include "store/ztree.h"
 
 #include <assert.h>
@@ -75,7 +75,7 @@ static const struct dict_type members_type = {.key = entry_key, .free = mem_free
 
 static struct zmember *member_make(struct slice bytes, double score)
 {
-    assert(bytes.len <= UINT32_MAX); /* the protocol's bulk limit is far below */
+    assert(bytes.len <= UINT32_MAX);                           /* the protocol's bulk limit is far below */
     size_t need = offsetof(struct zmember, bytes) + bytes.len; /* the struct's padding is not wasted */
     struct zmember *m = mem_alloc(need > sizeof *m ? need : sizeof *m);
     m->score = score;
@@ -110,7 +110,8 @@ static void free_below(struct ztree *z, struct znode *n)
     node_free(z, n);
 }
 
-/* How many of the scores are below this one (or_equal: not above it). No branch depends on them: they are unforeseeable. */
+/* How many of the scores are below this one (or_equal: not above it). No branch depends on them: they are
+ * unforeseeable. */
 static inline unsigned scores_below(const struct znode *n, double score, bool or_equal)
 {
     const double *at = n->score;
@@ -234,8 +235,10 @@ static void path_to_rank(const struct ztree *z, size_t rank, struct path *p)
 
 /* --- adding --- */
 
-/* Where a full node is cut for this item: in the middle, but near the end where the item comes, at an end of the order. */
-static unsigned where_to_cut(const struct znode *n, const struct znode *parent, unsigned i, double score, struct slice bytes)
+/* Where a full node is cut for this item: in the middle, but near the end where the item comes, at an end of the order.
+ */
+static unsigned where_to_cut(const struct znode *n, const struct znode *parent, unsigned i, double score,
+                             struct slice bytes)
 {
     unsigned least = n->inner ? 2 : 1;
     if (i + 1 == parent->n && (n->inner || !n->next) && items_before(n, score, bytes, false) == MAX)
@@ -528,6 +531,42 @@ uint64_t ztree_scan(struct ztree *z, uint64_t cursor, void (*fn)(void *arg, void
     return dict_scan(&z->dict, cursor, fn, arg);
 }
 
+static struct znode *relocated_node(struct znode *n)
+{
+    n = mem_relocated(n);
+    if (n->inner)
+        return n;
+    if (n->prev)
+        n->prev->next = n;
+    if (n->next)
+        n->next->prev = n;
+    return n;
+}
+
+/* Who points to a member: the table, its leaf, and each inner node below which it is the least. Those whose least it is
+ * are moved with it, so each node comes once. */
+static void *relocated_member(void *arg, void *entry)
+{
+    struct ztree *z = arg;
+    struct path p;
+    path_to(z, ((struct zmember *)entry)->score, zmember_bytes(entry), &p);
+    struct zmember *m = mem_relocated(entry);
+    unsigned d = p.depth;
+    p.node[d]->least[p.at[d]] = m;
+    for (; p.at[d] == 0 && d > 0; d--) {
+        p.node[d - 1]->kid[p.at[d - 1]].node = relocated_node(p.node[d]);
+        p.node[d - 1]->least[p.at[d - 1]] = m;
+    }
+    if (d == 0 && p.at[0] == 0)
+        z->root = relocated_node(p.node[0]);
+    return m;
+}
+
+uint64_t ztree_relocate(struct ztree *z, uint64_t cursor)
+{
+    return dict_relocate(&z->dict, cursor, relocated_member, z);
+}
+
 struct zmember *ztree_random(struct ztree *z, struct rng *r)
 {
     return dict_random(&z->dict, r);
@@ -536,7 +575,8 @@ struct zmember *ztree_random(struct ztree *z, struct rng *r)
 size_t ztree_bytes(const struct ztree *z, int samples)
 {
     size_t seen = 0, bytes = 0, len = ztree_len(z);
-    for (struct zplace p = ztree_at(z, 0); p.leaf && (samples == 0 || seen < (size_t)samples); p = zplace_next(p), seen++)
+    for (struct zplace p = ztree_at(z, 0); p.leaf && (samples == 0 || seen < (size_t)samples);
+         p = zplace_next(p), seen++)
         bytes += mem_size(zplace_member(p));
     double each = seen ? (double)bytes / (double)seen : 0;
     return mem_size(z) + z->leaves * LEAF_BYTES + z->inners * INNER_BYTES + dict_bytes(&z->dict) +

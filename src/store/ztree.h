@@ -52,6 +52,9 @@ size_t ztree_leading(const struct ztree *z, bool (*holds)(const void *arg, doubl
                      const void *arg);
 
 uint64_t ztree_scan(struct ztree *z, uint64_t cursor, void (*fn)(void *arg, void *member), void *arg); /* dict_scan */
+/* Moves memory (mem_relocated): some members from this cursor on, and the nodes that begin with them. Returns the next
+ * cursor, 0: all were visited. */
+uint64_t ztree_relocate(struct ztree *z, uint64_t cursor);
 struct zmember *ztree_random(struct ztree *z, struct rng *r); /* NULL when empty */
 size_t ztree_bytes(const struct ztree *z, int samples);       /* all memory, estimated from so many members; 0: all */
 /* For tests: aborts when the tree is not what its file says it is. */

@@ -46,6 +46,15 @@ static void holds_exactly(const struct strset *s, const bool *in, size_t count)
     assert_int_equal(strset_count(s), count);
 }
 
+static void relocate(struct strset *s)
+{
+    uint64_t cursor = 0;
+    mem_relocate_always(true);
+    while ((cursor = strset_relocate(s, cursor)))
+        ;
+    mem_relocate_always(false);
+}
+
 static void random_changes_agree_with_a_model(void **state)
 {
     static bool in[KEYS];
@@ -70,8 +79,10 @@ static void random_changes_agree_with_a_model(void **state)
         }
         if (count)
             assert_true(in[number(strset_random(&s, &r))]);
-        if (i % 5000 == 0)
+        if (i % 5000 == 0) {
+            relocate(&s);
             holds_exactly(&s, in, count);
+        }
     }
     holds_exactly(&s, in, count);
     for (int k = 0; k < KEYS; k++)

@@ -49,6 +49,18 @@ static void same_as(struct ztree *z, const struct item *want, size_t n)
     assert_null(zplace_member(ztree_at(z, n)));
 }
 
+/* Everything moves; what still pointed to where it was is found by the check, or by the address sanitizer. */
+static void relocate(struct ztree *z)
+{
+    uint64_t cursor = 0, moved = mem_relocations.moved;
+    mem_relocate_always(true);
+    while ((cursor = ztree_relocate(z, cursor)))
+        ;
+    mem_relocate_always(false);
+    assert_true(mem_relocations.moved >= moved + ztree_len(z));
+    ztree_check(z);
+}
+
 /* Ops on up to `max` members whose scores are one of `scores` numbers: with 1 only the names are in order. */
 static void random_ops(unsigned max, unsigned scores, unsigned seed, int ops)
 {
@@ -78,6 +90,8 @@ static void random_ops(unsigned max, unsigned scores, unsigned seed, int ops)
         }
         if (op % 97 == 0)
             ztree_check(z);
+        if (op % 2500 == 0)
+            relocate(z);
         if (op % 5000 && op != ops - 1)
             continue;
         size_t k = 0;
