@@ -202,7 +202,7 @@ def test_embeddings_above_a_vendors_batch(r, mock):
     got = raw(r, "LLM.EMBED", "MODEL", "tei", *texts)
     assert [int(float(v[1])) for v in got] == [len(t) for t in texts]
     sent = [json.loads(x["body"]) for x in mock.requests()]
-    assert [len(x["input"]) for x in sent] == [32, 32, 6]
+    assert sorted(len(x["input"]) for x in sent) == [6, 32, 32]  # side by side: who comes first is chance
     raw(r, "LLM.MODEL", "DEL", "tei")
 
 
