@@ -24,7 +24,6 @@ pytestmark = pytest.mark.threads
 CALLS = int(os.environ.get("CHAOS_CALLS", 300 if SLOW else 2000))
 LANES = 150
 RETRIES = 2
-SENT = 6 * (1 + RETRIES)  # how often a request may reach a vendor, with what libcurl sends again
 CLASSES = {"UPSTREAM", "QUOTA"}
 STATUSES = {"429", "502", "503", "504", "MID"}  # MID: an error event in a stream that had begun
 NO_BREAKER = ["--llm-breaker-calls", "1000000", "--llm-breaker-failures", "1000000"]
@@ -74,9 +73,7 @@ def judge(notes, ledger, models=1):
     """What holds for every call, whoever asked it."""
     for n in notes:
         entries = ledger.get(n.tag, [])
-        # A kept connection that ends before a byte came may just have grown old: libcurl itself takes another, up to five times.
-        counted = [e for e in entries if e["fault"] not in ("reset", "close", "never")]
-        assert len(counted) <= (1 + RETRIES) * models and len(entries) <= SENT * models, (n, entries)
+        assert len(entries) <= (1 + RETRIES) * models, (n, entries)
         assert len(wholes(entries)) <= 1, (n, entries)  # an answer that came was not asked for again
         assert not entries or not wholes(entries[:-1])
         spoken = [e for e in entries if e["stream"] and e["pieces"] > 1]
