@@ -95,6 +95,20 @@ def test_calls_end_and_their_texts_are_kept(opened, mock, how):
     assert sum(r["calls"] for r in rows if r["model"] == "slow") == 3
 
 
+def test_a_call_in_parts_ends_whole(opened, mock):
+    """Parts that run and parts that wait for a place, all of one call."""
+    server, c = opened()
+    c.execute_command("LLM.MODEL", "SET", "e", "PROVIDER", "tei", "URL", mock.url[:-3], "ID", "never", "KIND", "EMBED",
+                      "RETRIES", 0, "TIMEOUT", 600000, "CONCURRENCY", 2)
+    mock.control("reset", "")
+    asked = [Question(server, {"model": "e", "input": ["text"] * 200}, "/v1/embeddings") for _ in range(2)]
+    wait_for(lambda: len(mock.requests()) == 2)  # the others wait
+    server.proc.send_signal(signal.SIGTERM)
+    for q in asked:
+        assert q.read().status == 503 and b"shutting down" in q.data
+    ended(server)
+
+
 def test_answers_that_wait_for_the_disk_leave_before_the_end(opened, mock):
     server, c = opened()
     pause(c, True)
