@@ -3,6 +3,7 @@
     server   one server for a whole test file, on a free port in its own folder, stopped by pid at the end
     r        a redis-py client of it (bytes come back), on an emptied server
     t        the same with text decoded
+    mock     a mock vendor of models for a whole test file (tests/lib/mock.py)
     fresh    a factory: fresh("--appendonly", "yes") starts another server, which the test may kill and start again
 
 SKALD_PORT names a server that runs already (a Redis server, to see whether a test is right). SKALD_BIN names the binary (build/skald by default), so that a sanitizer build runs the same tests.
@@ -17,6 +18,7 @@ import redis
 for folder in ("lib", "mock"):
     sys.path.insert(0, os.path.join(os.path.dirname(__file__), folder))
 
+from mock import Mock  # noqa: E402
 from skald import Server  # noqa: E402
 
 
@@ -26,6 +28,13 @@ def server(tmp_path_factory):
     s.start()
     yield s
     s.stop()
+
+
+@pytest.fixture(scope="module")
+def mock():
+    m = Mock()
+    yield m
+    m.stop()
 
 
 @pytest.fixture

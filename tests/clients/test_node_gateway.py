@@ -14,13 +14,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 JOBS = ["openai", "ai_sdk", "langchain", "anthropic"]
 
 
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
-
-
 def run(job, dir, *args):
     door = free_port()
     server = Server(dir, "--http-port", str(door))

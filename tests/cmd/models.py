@@ -5,14 +5,6 @@ import time
 
 import pytest
 from helpers import raw
-from mock import Mock
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The HTTP door: chat completions, embeddings, models; who may, sessions, clients that vanish."""
 
 import base64
-import http.client
 import json
 import socket
 import ssl
@@ -11,57 +10,10 @@ import threading
 
 import pytest
 import redis
+from door import Door, events
 from helpers import raw
-from mock import Mock
-from skald import Server, free_port
 
 pytestmark = pytest.mark.threads
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
-
-
-class Door:
-    """A server with its door open, and one question at a time."""
-
-    def __init__(self, dir, *args, tls=None):
-        self.http, self.tls = free_port(), tls
-        self.server = Server(dir, "--http-port", str(self.http), *args)
-        self.server.start()
-
-    def connect(self):
-        if self.tls:
-            return http.client.HTTPSConnection("127.0.0.1", self.http, timeout=120, context=self.tls)
-        return http.client.HTTPConnection("127.0.0.1", self.http, timeout=120)
-
-    def ask(self, method, path, body=None, **headers):
-        c = self.connect()
-        headers = {k.replace("_", "-"): v for k, v in headers.items()}
-        c.request(method, path, json.dumps(body) if isinstance(body, (dict, list)) else body, headers)
-        answer = c.getresponse()
-        data = answer.read()
-        c.close()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, data
-
-    def chat(self, model, text="hello", status=200, headers=None, **more):
-        body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
-        got, head, data = self.ask("POST", "/v1/chat/completions", body, **(headers or {}))
-        assert got == status, data
-        return head, json.loads(data) if not more.get("stream") or got != 200 else events(data)
-
-
-def events(data):
-    out = []
-    for block in data.decode().split("\n\n"):
-        if block:
-            kind = [line[7:] for line in block.split("\n") if line.startswith("event: ")]
-            text = "\n".join(line[6:] for line in block.split("\n") if line.startswith("data: "))
-            out.append((kind[0] if kind else "", text if text == "[DONE]" else json.loads(text)))
-    return out
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,11 @@ import json
 
 import pytest
 import redis
+from door import Door
 from helpers import raw
-from mock import Mock
-from test_http_chat import Door
 
 pytestmark = pytest.mark.threads
 PAGE, OTHER = "https://page.example", "https://other.example"
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ import threading
 
 import pytest
 import redis
+from door import Door, events, form
 from helpers import raw
-from mock import Mock
-from test_http_chat import Door, events
 
 pytestmark = pytest.mark.threads
 
@@ -54,13 +53,6 @@ def vendor():
 
 
 @pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
-
-
-@pytest.fixture(scope="module")
 def door(tmp_path_factory, vendor, mock):
     d = Door(tmp_path_factory.mktemp("media"))
     r = redis.Redis(port=d.server.port, socket_timeout=120)
@@ -87,14 +79,6 @@ def test_speech(door):
     status, head, data = door.ask("POST", "/v1/audio/speech", {"model": "speak", "input": "hello", "voice": "alloy"})
     assert (status, head["content-type"], data) == (200, "audio/mpeg", b"SOUND hello")
     assert door.ask("POST", "/v1/audio/speech", {"model": "speak"})[0] == 400
-
-
-def form(**fields):
-    out = []
-    for name, value in fields.items():
-        extra = '; filename="a.wav"\r\nContent-Type: audio/wav' if name == "file" else ""
-        out.append(f'--here\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n{value}\r\n')
-    return "".join(out) + "--here--\r\n"
 
 
 def test_transcriptions(door):

@@ -2,18 +2,10 @@
 
 import pytest
 import redis
+from door import Door
 from helpers import error, raw
-from mock import Mock
-from test_http_chat import Door
 
 pytestmark = pytest.mark.threads
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 def rows_of(door):

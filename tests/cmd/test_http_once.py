@@ -4,18 +4,10 @@ import json
 
 import pytest
 import redis
+from door import Door, form
 from helpers import error, raw
-from mock import Mock
-from test_http_chat import Door
 
 pytestmark = pytest.mark.threads
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +26,6 @@ def r(door):
     c = redis.Redis(port=door.server.port, socket_timeout=120)
     yield c
     c.close()
-
-
-def form(boundary, **fields):
-    out = []
-    for name, value in fields.items():
-        extra = '; filename="a.wav"' if name == "file" else ""
-        out.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n{value}\r\n')
-    return "".join(out) + f"--{boundary}--\r\n"
 
 
 ASKED = [("/v1/embeddings", {"model": "e", "input": ["one", "two"]}, {"model": "e", "input": ["one"]}),

@@ -4,18 +4,10 @@ import json
 
 import pytest
 import redis
+from door import Door, events
 from helpers import raw
-from mock import Mock
-from test_http_chat import Door, events
 
 pytestmark = pytest.mark.threads
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 @pytest.fixture(scope="module")

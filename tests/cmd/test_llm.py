@@ -7,17 +7,9 @@ import time
 
 import pytest
 from helpers import error, raw
-from mock import Mock
 from resp import Conn, Error, Push
 
 pytestmark = pytest.mark.threads
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 @pytest.fixture

@@ -7,17 +7,9 @@ import threading
 import pytest
 import redis
 from helpers import error, raw
-from mock import Mock
 from resp import encode
 
 SPENT = ["2026-03-05", "gpt", "bob", 3, 1, 100, 50, 10, 2500000000000, 1, 0]
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 @pytest.fixture

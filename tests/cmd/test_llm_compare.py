@@ -5,7 +5,7 @@ import time
 
 import pytest
 from helpers import error, raw
-from models import calls_end, mock, model, sent  # noqa: F401
+from models import calls_end, model  # noqa: F401
 from resp import Conn
 
 pytestmark = pytest.mark.threads

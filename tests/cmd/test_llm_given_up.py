@@ -6,7 +6,7 @@ import time
 
 import pytest
 from helpers import error, raw
-from models import calls_end, mock, pairs  # noqa: F401
+from models import calls_end, pairs
 from resp import Conn
 
 pytestmark = pytest.mark.threads

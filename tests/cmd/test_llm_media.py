@@ -4,7 +4,7 @@ import time
 
 import pytest
 from helpers import error, raw
-from models import calls_end, mock, model, pairs, sent  # noqa: F401
+from models import calls_end, model, pairs, sent  # noqa: F401
 from resp import Conn
 
 pytestmark = pytest.mark.threads

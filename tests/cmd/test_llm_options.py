@@ -2,11 +2,10 @@
 
 import base64
 import json
-import time
 
 import pytest
 from helpers import error, raw
-from models import calls_end, messages, mock, model, pairs, sent  # noqa: F401
+from models import calls_end, messages, model, pairs, sent  # noqa: F401
 from resp import Conn, Push
 
 pytestmark = pytest.mark.threads

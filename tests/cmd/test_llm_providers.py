@@ -7,13 +7,12 @@ import struct
 
 import pytest
 import redis
+from door import Door, events, form
 from helpers import error, raw
 from mock import Mock
 from models import pairs
 from resp import Conn, Push
 from skald import providers
-from test_http_chat import Door, events
-from test_http_media import form
 
 pytestmark = pytest.mark.threads
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from helpers import error, raw
-from models import calls_end, messages, mock, model, pairs, sent  # noqa: F401
+from models import calls_end, messages, model, sent  # noqa: F401
 from resp import Conn, Push
 
 pytestmark = pytest.mark.threads

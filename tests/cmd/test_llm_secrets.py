@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from helpers import error, raw
-from models import mock, pairs  # noqa: F401
+from models import pairs
 from resp import Conn
 
 KEY = "sk-Sup3r+Secret/of_nobody=0123456789"

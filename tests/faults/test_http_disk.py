@@ -10,18 +10,10 @@ import uuid
 
 import pytest
 
-from mock import Mock
 from skald import SLOW, free_port
 
 JOURNAL = ["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"]
 OPENAI, ANTHROPIC = "/v1/chat/completions", "/v1/messages"
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 class Question:

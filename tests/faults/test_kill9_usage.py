@@ -4,22 +4,13 @@ that is in a session has been paid for, exactly once."""
 import random
 import threading
 
-import pytest
 import redis
 
-from mock import Mock
 from skald import SLOW
 
 WORKERS = 6
 ROUNDS = 2 if SLOW else 4
 IN, OUT = 7, 3  # what the mock says of every call
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 def raw(c, *command):

@@ -7,16 +7,8 @@ import signal
 
 import pytest
 
-from mock import Mock
 from resp import Conn, Error
 from test_http_disk import ANTHROPIC, OPENAI, Question, chat, held, messages, opened, pause, wait_for  # noqa: F401
-
-
-@pytest.fixture(scope="module")
-def mock():
-    m = Mock()
-    yield m
-    m.stop()
 
 
 def model(c, mock, name, behaviour, *more):
