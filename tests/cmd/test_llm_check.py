@@ -88,7 +88,9 @@ def test_in_the_background(r, vendor, kind):
     set_model(r, vendor, kind)
     raw(r, "CONFIG", "SET", "llm-health-interval", 1)
     try:
-        while not vendor.seen:
+        for _ in range(12000):
+            if vendor.seen:
+                break
             time.sleep(0.01)
     finally:
         raw(r, "CONFIG", "SET", "llm-health-interval", 0)
