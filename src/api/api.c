@@ -10,10 +10,10 @@
 
 #include "api/beat.h"
 #include "api/cors.h"
+#include "api/door.h"
 #include "api/families.h"
 #include "base/buf.h"
 #include "base/info.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/setting.h"
 
@@ -41,21 +41,9 @@ void api_error(struct httpd_req *r, int status, const char *code, const char *fm
     va_start(ap, fmt);
     buf_vaddf(&text, fmt, ap);
     va_end(ap);
-    if (strncmp(httpd_path(r), ANTHROPIC, strlen(ANTHROPIC)) == 0) {
-        buf_addf(&body, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
-                 status == 404   ? "not_found_error"
-                 : status == 413 ? "request_too_large"
-                                 : "invalid_request_error");
-        json_quote(&body, buf_slice(&text));
-        buf_add_str(&body, "}}\n");
-        httpd_reply_take(r, status, "application/json", &body);
-        buf_release(&text);
-        return;
-    }
-    buf_add_str(&body, "{\"error\":{\"message\":");
-    json_quote(&body, buf_slice(&text));
-    buf_addf(&body, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n",
-             status >= 500 ? "server_error" : "invalid_request_error", code);
+    struct refusal no = {status, status >= 500 ? "server_error" : "invalid_request_error", code, buf_slice(&text)};
+    door_refusal(&body, &no, strncmp(httpd_path(r), ANTHROPIC, strlen(ANTHROPIC)) == 0, NULL);
+    buf_add_char(&body, '\n');
     httpd_reply_take(r, status, "application/json", &body);
     buf_release(&text);
 }

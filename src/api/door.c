@@ -101,22 +101,34 @@ static const char *anthropic_type(int status)
 {
     return status == 401   ? "authentication_error"
            : status == 403 ? "permission_error"
+           : status == 404 ? "not_found_error"
+           : status == 413 ? "request_too_large"
            : status == 429 ? "rate_limit_error"
            : status == 503 ? "overloaded_error"
            : status >= 500 ? "api_error"
                            : "invalid_request_error";
 }
 
+void door_refusal(struct buf *to, const struct refusal *no, bool anthropic, const char *id)
+{
+    if (anthropic)
+        buf_addf(to, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(no->status));
+    else
+        buf_add_str(to, "{\"error\":{\"message\":");
+    json_quote(to, no->message);
+    if (!anthropic)
+        buf_addf(to, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}", no->type, no->code);
+    else if (id)
+        buf_addf(to, "},\"request_id\":\"%s\"}", id);
+    else
+        buf_add_str(to, "}}");
+}
+
 bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message)
 {
     struct buf body = {0};
-    bool anthropic = d->form == DOOR_ANTHROPIC;
-    buf_add_str(&body, anthropic ? "{\"type\":\"error\",\"error\":{\"message\":" : "{\"error\":{\"message\":");
-    json_quote(&body, slice_str(message));
-    if (anthropic)
-        buf_addf(&body, ",\"type\":\"%s\"},\"request_id\":\"%s\"}", anthropic_type(status), d->id);
-    else
-        buf_addf(&body, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}", type, code);
+    struct refusal no = {status, type, code, slice_str(message)};
+    door_refusal(&body, &no, d->form == DOOR_ANTHROPIC, d->id);
     reply_error(d, status, NULL, &body);
     return false;
 }

@@ -51,6 +51,13 @@ int door_error_json(struct door *d, const struct err *err, const struct llm_fact
 /* An event of the stream; and one that says an error. */
 void door_event(struct door *d, struct slice type, struct slice json);
 void door_error_event(struct door *d, const struct err *err, const struct llm_facts *facts);
+/* The error of a request that is not served, in either form; id: of the request, Anthropic's form tells it, or NULL. */
+struct refusal {
+    int status;
+    const char *type, *code; /* OpenAI's words; Anthropic's follows from the status */
+    struct slice message;
+};
+void door_refusal(struct buf *to, const struct refusal *no, bool anthropic, const char *id);
 bool door_refuse(struct door *d, int status, const char *type, const char *code, const char *message); /* false */
 void door_end(struct door *d);
 

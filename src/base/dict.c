@@ -17,6 +17,7 @@
 #include "base/cursor.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/swar.h"
 
 #define SLOTS    7
 #define LINKED   0x80
@@ -123,8 +124,7 @@ static inline uint64_t tags_like(const struct dict_bucket *b, uint8_t tag)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     head = __builtin_bswap64(head);
 #endif
-    uint64_t x = head ^ tag * 0x0101010101010101ULL;
-    return (x - 0x0101010101010101ULL) & ~x & 0x8080808080808000ULL;
+    return swar_zeros(head ^ SWAR_EVERY(tag)) & ~UINT64_C(0xff);
 }
 
 static bool find_in(struct dict *d, int t, uint64_t h, struct slice key, struct place *at)

@@ -2,6 +2,7 @@
 
 #include "base/json_scan.h"
 #include "base/mem.h"
+#include "base/swar.h"
 #include "base/utf8.h"
 
 #define JSON_DEPTH 128
@@ -11,8 +12,6 @@ void json_boot(void)
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_try, .free_fn = mem_free});
 }
 
-#define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))
-
 /* Are there more brackets that open, in strings or not, than may be nested? Eight bytes a step; '[' and '{' differ in
  * one bit. */
 static bool many_open(struct slice t)
@@ -20,9 +19,10 @@ static bool many_open(struct slice t)
     size_t n = 0, i = 0;
     for (uint64_t v; t.len - i >= sizeof v && n <= JSON_DEPTH; i += sizeof v) {
         memcpy(&v, t.p + i, sizeof v);
-        v = (v | EVERY(0x20)) ^ EVERY('{');
-        uint64_t zero = ~(((v & EVERY(0x7f)) + EVERY(0x7f)) | v | EVERY(0x7f)); /* the high bit of every byte that is */
-        n += ((zero >> 7) * EVERY(1)) >> 56;
+        v = (v | SWAR_EVERY(0x20)) ^ SWAR_EVERY('{');
+        uint64_t zero = ~(((v & SWAR_EVERY(0x7f)) + SWAR_EVERY(0x7f)) | v |
+                          SWAR_EVERY(0x7f)); /* the high bit of every byte that is */
+        n += ((zero >> 7) * SWAR_EVERY(1)) >> 56;
     }
     for (; i < t.len; i++)
         n += t.p[i] == '[' || t.p[i] == '{';

@@ -3,17 +3,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/swar.h"
+
 #define DEPTH 16
 
 /* ---- bytes ---- */
-
-#define EVERY(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* The high bit of each byte that is zero. Above the lowest such byte there may be false ones. */
-static uint64_t zeros(uint64_t v)
-{
-    return (v - EVERY(1)) & ~v & EVERY(0x80);
-}
 
 static bool is_plain(unsigned char c, bool ascii)
 {
@@ -25,8 +19,9 @@ size_t json_plain(const char *p, size_t n, bool ascii)
     size_t i = 0;
     for (uint64_t v; n - i >= sizeof v; i += sizeof v) {
         memcpy(&v, p + i, sizeof v);
-        uint64_t low = (v - EVERY(0x20)) & ~v & EVERY(0x80);
-        if (low | zeros(v ^ EVERY('"')) | zeros(v ^ EVERY('\\')) | (ascii ? v & EVERY(0x80) : 0))
+        uint64_t low = (v - SWAR_EVERY(0x20)) & ~v & SWAR_EVERY(0x80);
+        if (low | swar_zeros(v ^ SWAR_EVERY('"')) | swar_zeros(v ^ SWAR_EVERY('\\')) |
+            (ascii ? v & SWAR_EVERY(0x80) : 0))
             break;
     }
     while (i < n && is_plain((unsigned char)p[i], ascii))

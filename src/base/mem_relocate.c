@@ -7,13 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jemalloc's; absent in builds under a sanitizer, which bring an allocator of their own. */
-extern int mallctl(const char *name, void *old, size_t *oldlen, void *new, size_t newlen) __attribute__((weak));
-extern int mallctlnametomib(const char *name, size_t *mib, size_t *len) __attribute__((weak));
-extern int mallctlbymib(const size_t *mib, size_t len, void *old, size_t *oldlen, void *new, size_t newlen)
-    __attribute__((weak));
-extern void *mallocx(size_t n, int flags) __attribute__((weak));
-extern void dallocx(void *p, int flags) __attribute__((weak));
+#include "base/jemalloc.h"
 
 #define TCACHE_NONE 0x100 /* MALLOCX_TCACHE_NONE: not what was freed last, which would be the place just left */
 

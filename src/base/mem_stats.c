@@ -5,10 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* jemalloc's; absent in builds under a sanitizer, which bring an allocator of their own. */
-extern int mallctl(const char *name, void *old, size_t *oldlen, void *new, size_t newlen) __attribute__((weak));
-extern void malloc_stats_print(void (*write)(void *arg, const char *text), void *arg, const char *opts)
-    __attribute__((weak));
+#include "base/jemalloc.h"
 
 #define ALL_ARENAS 4096 /* MALLCTL_ARENAS_ALL */
 
@@ -48,7 +45,8 @@ bool mem_purge(void)
 {
     char name[40];
     snprintf(name, sizeof name, "arena.%d.purge", ALL_ARENAS);
-    return !mallctl || mallctl(name, NULL, NULL, NULL, 0) == 0; /* another allocator keeps nothing for us to give back */
+    return !mallctl ||
+           mallctl(name, NULL, NULL, NULL, 0) == 0; /* another allocator keeps nothing for us to give back */
 }
 
 bool mem_report(void (*line)(void *arg, const char *text), void *arg)

@@ -19,8 +19,7 @@ struct attempt {
     void (*end)(void *arg);
     void *arg;
     bool stream;
-    bool
-        probe; /* a check of speech or transcription: nothing is asked of the model, it is only seen that it is there */
+    bool probe; /* a check of speech or transcription: it is only seen that the vendor is there */
 
     /* what is sent: by attempt_write */
     const struct llm_provider *provider; /* NULL: nothing was written yet */

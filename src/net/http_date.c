@@ -1,6 +1,7 @@
 #include "net/http_date.h"
 
 #include <string.h>
+#include <time.h>
 
 struct date {
     int year, month, day, hour, minute, second; /* month: 1 to 12 */
@@ -104,32 +105,27 @@ static int days_of_month(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* The days between 1970-01-01 and the first of a year of the Gregorian calendar. */
-static int64_t days_to_year(int year)
-{
-    int64_t before = year - 1;
-    return before * 365 + before / 4 - before / 100 + before / 400 - 719162;
-}
-
 /* A second 60 is a leap second: it is the next minute's first. */
 static bool to_ms(const struct date *d, int64_t *ms)
 {
     if (d->year < 1 || d->month < 1 || d->month > 12 || d->day < 1 || d->day > days_of_month(d->year, d->month) ||
         d->hour > 23 || d->minute > 59 || d->second > 60)
         return false;
-    int64_t days = days_to_year(d->year) + d->day - 1;
-    for (int m = 1; m < d->month; m++)
-        days += days_of_month(d->year, m);
-    *ms = (((days * 24 + d->hour) * 60 + d->minute) * 60 + d->second) * 1000;
+    struct tm t = {.tm_year = d->year - 1900,
+                   .tm_mon = d->month - 1,
+                   .tm_mday = d->day,
+                   .tm_hour = d->hour,
+                   .tm_min = d->minute,
+                   .tm_sec = d->second};
+    *ms = (int64_t)timegm(&t) * 1000;
     return true;
 }
 
 static int year_of(int64_t ms)
 {
-    int year = 1970 + (int)(ms / (365LL * 86400000));
-    while (days_to_year(year) * 86400000 > ms)
-        year--;
-    return year;
+    time_t s = (time_t)(ms / 1000);
+    struct tm t;
+    return gmtime_r(&s, &t)->tm_year + 1900;
 }
 
 static int century(int two_digits, int64_t now_ms)

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/swar.h"
 
 #define SHORT 128              /* a longer string has its own allocation */
 #define WORD  sizeof(uint64_t) /* so many tags are read at once: no bucket's data are shorter */
@@ -45,9 +46,7 @@ static inline uint8_t tag_of(uint64_t hash)
  * though it does not (the borrow). */
 static inline uint64_t tags_like(uint64_t tags, uint8_t tag)
 {
-    const uint64_t ones = 0x0101010101010101ULL;
-    uint64_t x = le64toh(tags) ^ tag * ones;
-    return (x - ones) & ~x & ones << 7;
+    return swar_zeros(le64toh(tags) ^ SWAR_EVERY(tag));
 }
 
 static uint64_t hash_of(const struct spot *p)

@@ -9,7 +9,6 @@ import subprocess
 import threading
 
 import pytest
-import redis
 from door import Door, events
 from helpers import raw
 
@@ -25,7 +24,7 @@ def door(tmp_path_factory):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=120)
+    c = door.client()
     c.flushall()
     yield c
     c.close()
@@ -209,7 +208,7 @@ def test_models(door, model):
 def test_passwords_and_permissions(tmp_path, mock):
     d = Door(tmp_path / "auth")
     try:
-        r = redis.Redis(port=d.server.port, socket_timeout=120)
+        r = d.client()
         raw(r, "CONFIG", "SET", "requirepass", "pass:word")
         raw(r, "LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=1")
         raw(r, "ACL", "SETUSER", "ann", "on", ">secret", "+@llm", "~mine:*")
@@ -247,7 +246,7 @@ def test_tls(tmp_path, mock):
     trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     d = Door(tmp_path / "tls", "--http-tls-cert", pem, tls=trust)
     try:
-        r = redis.Redis(port=d.server.port, socket_timeout=120)
+        r = d.client()
         raw(r, "LLM.MODEL", "SET", "m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=50,drip=1")
         raw(r, "LLM.MODEL", "SET", "slow", "PROVIDER", "openai", "URL", mock.url, "ID", "never")
         assert d.ask("GET", "/healthz")[0] == 200

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import redis
 from door import Door
 from helpers import raw
 
@@ -14,7 +13,7 @@ PAGE, OTHER = "https://page.example", "https://other.example"
 @pytest.fixture(scope="module")
 def door(tmp_path_factory, mock):
     d = Door(tmp_path_factory.mktemp("edges"))
-    r = redis.Redis(port=d.server.port, socket_timeout=120)
+    r = d.client()
     raw(r, "LLM.MODEL", "SET", "org/m", "PROVIDER", "openai", "URL", mock.url, "ID", "words=2", "RETRIES", 0)
     raw(r, "LLM.ROUTE", "SET", "way", "STRATEGY", "PRIORITY", "MODELS", "org/m")
     yield d
@@ -23,7 +22,7 @@ def door(tmp_path_factory, mock):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=120)
+    c = door.client()
     yield c
     c.execute_command("CONFIG", "SET", "http-allow-origin", "")
     c.close()

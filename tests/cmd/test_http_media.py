@@ -7,7 +7,6 @@ import socket
 import threading
 
 import pytest
-import redis
 from door import Door, events, form
 from helpers import raw
 
@@ -55,7 +54,7 @@ def vendor():
 @pytest.fixture(scope="module")
 def door(tmp_path_factory, vendor, mock):
     d = Door(tmp_path_factory.mktemp("media"))
-    r = redis.Redis(port=d.server.port, socket_timeout=120)
+    r = d.client()
     for name, kind in (("rank", "RERANK"), ("speak", "SPEECH"), ("hear", "TRANSCRIBE")):
         raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", vendor, "KIND", kind, "RETRIES", 0)
     for name, how in (("chat", "words=3"), ("tool", "tool"), ("bad", "status=400"), ("flood", "words=80000")):
@@ -126,7 +125,7 @@ def test_messages_errors(door):
 
 def test_slow_reader(door):
     """A client that does not read stops the vendor, not the server's memory; when it reads, everything comes."""
-    r = redis.Redis(port=door.server.port, socket_timeout=120)
+    r = door.client()
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.connect(("127.0.0.1", door.http))

@@ -1,7 +1,6 @@
 """/metrics: what calls took, whichever door they came by."""
 
 import pytest
-import redis
 from door import Door
 from helpers import error, raw
 
@@ -16,7 +15,7 @@ def rows_of(door):
 def test_metrics(tmp_path, mock):
     d = Door(tmp_path / "metrics", "--http-metrics-series", "3")
     try:
-        r = redis.Redis(port=d.server.port, socket_timeout=120)
+        r = d.client()
         for i in range(5):
             raw(r, "LLM.MODEL", "SET", f"m{i}", "PROVIDER", "openai", "URL", mock.url, "ID", "words=2", "PRICE", "1", "1")
             d.chat(f"m{i}")
@@ -44,7 +43,7 @@ def test_metrics_of_both_doors(tmp_path, mock):
     """Every call is counted where it ends, but those that only look whether a model is back."""
     d = Door(tmp_path / "both")
     try:
-        r = redis.Redis(port=d.server.port, socket_timeout=120)
+        r = d.client()
         for name, behaviour, kind in (("m", "words=2", "CHAT"), ("bad", "status=500", "CHAT"), ("e", "dims=3", "EMBED"),
                                       ("s", "mock", "SPEECH"), ("k", "mock", "RERANK")):
             raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", behaviour, "KIND", kind,

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import redis
 from door import Door, form
 from helpers import error, raw
 
@@ -13,7 +12,7 @@ pytestmark = pytest.mark.threads
 @pytest.fixture(scope="module")
 def door(tmp_path_factory, mock):
     d = Door(tmp_path_factory.mktemp("once"))
-    r = redis.Redis(port=d.server.port, socket_timeout=120)
+    r = d.client()
     for name, kind in (("e", "EMBED"), ("k", "RERANK"), ("s", "SPEECH"), ("t", "TRANSCRIBE")):
         raw(r, "LLM.MODEL", "SET", name, "PROVIDER", "openai", "URL", mock.url, "ID", "mock", "KIND", kind, "RETRIES", 0,
             "PRICE", "1", "1")
@@ -23,7 +22,7 @@ def door(tmp_path_factory, mock):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=120)
+    c = door.client()
     yield c
     c.close()
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import redis
 from door import Door, events
 from helpers import raw
 
@@ -19,7 +18,7 @@ def door(tmp_path_factory):
 
 @pytest.fixture
 def r(door):
-    c = redis.Redis(port=door.server.port, socket_timeout=120)
+    c = door.client()
     yield c
     c.execute_command("CONFIG", "SET", "http-stream-keepalive-ms", "15000")
     c.close()

@@ -24,6 +24,12 @@ def read_until(answer, what):
     return got
 
 
+def stop_soon(server):
+    """Told to stop; what holds it up is still there."""
+    server.proc.send_signal(signal.SIGTERM)
+    wait_for(lambda: "SIGTERM received" in server.log_text())
+
+
 def ended(server):
     assert server.proc.wait(60) == 0, server.log_text()[-3000:]
     assert "ERROR: " not in server.log_text()
@@ -106,8 +112,7 @@ def test_answers_that_wait_for_the_disk_leave_before_the_end(opened, mock):
     pause(c, True)
     asked = [Question(server, chat(i == 1), x_skald_session="s") for i in range(2)]
     held(c, 2)
-    server.proc.send_signal(signal.SIGTERM)
-    wait_for(lambda: "SIGTERM received" in server.log_text())
+    stop_soon(server)
     pause(c, False)  # the server still turns: it waits for them
     assert asked[0].read().status == 200 and asked[1].read().data.endswith(b"[DONE]\n\n")
     ended(server)
@@ -120,8 +125,7 @@ def test_a_second_signal_does_not_wait(opened, mock):
     pause(c, True)
     asked = Question(server, chat(), x_skald_session="s")
     held(c, 1)
-    server.proc.send_signal(signal.SIGTERM)
-    wait_for(lambda: "SIGTERM received" in server.log_text())
+    stop_soon(server)
     server.proc.send_signal(signal.SIGTERM)
     ended(server)
     with pytest.raises((ConnectionError, http.client.HTTPException)):
@@ -135,8 +139,7 @@ def test_what_would_write_waits_and_the_door_is_not_ready(opened, mock):
     pause(c, True)
     asked = Question(server, chat(), x_skald_session="s")
     held(c, 1)
-    server.proc.send_signal(signal.SIGTERM)
-    wait_for(lambda: "SIGTERM received" in server.log_text())
+    stop_soon(server)
     late = Question(server, chat())
     assert late.read().status == 503 and b"shutting down" in late.data
     writer = Conn(server.raw())

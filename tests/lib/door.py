@@ -3,6 +3,7 @@
 import http.client
 import json
 
+import redis
 from skald import Server, free_port
 
 
@@ -13,6 +14,9 @@ class Door:
         self.http, self.tls = free_port(), tls
         self.server = Server(dir, "--http-port", str(self.http), *args)
         self.server.start()
+
+    def client(self):
+        return redis.Redis(port=self.server.port, socket_timeout=120)
 
     def connect(self):
         if self.tls:
